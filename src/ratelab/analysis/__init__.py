@@ -1,0 +1,1 @@
+"""Run folders to points, frontier, hull, best model per task. No torch here."""

@@ -1,0 +1,144 @@
+"""``ratelab evaluate``: more measurements of trained runs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from ratelab.cli.options import DEFAULT_STORE, AllowCode, AsJson, Device, RunName, StoreDir, circumstances, find_run
+from ratelab.cli.progress import progress
+from ratelab.cli.terminal import answer, say
+from ratelab.core.errors import UserError
+
+if TYPE_CHECKING:
+    from ratelab.runs import Circumstances
+    from ratelab.store import RunFolder
+
+Node = dict[str, Any]
+Results = dict[str, Any]
+
+
+def evaluate_command(
+    run: RunName,
+    /,
+    *more: Annotated[str, Parameter(help="Further runs.")],
+    estimators: Annotated[
+        str | None,
+        Parameter(
+            help="What to measure: names (iwae,psnr), or with options as YAML or JSON ('{name: iwae, samples: 5000}'); left out: "
+            "show what is known. 'ratelab list estimators' lists them."
+        ),
+    ] = None,
+    store: StoreDir = DEFAULT_STORE,
+    device: Device = "auto",
+    allow_code: AllowCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure more about trained runs.
+
+    For example:
+
+      ratelab evaluate 3f2a 81c0 --estimators iwae,psnr
+
+    Adds the estimates to the runs' results.json, on the validation and the test
+    split. What a run has been measured for with the same options is not measured
+    again; the same estimator with other options replaces its estimates.
+    """
+    folders = [find_run(name, store) for name in (run, *more)]
+    under, nodes = circumstances(device, allow_code), parse_estimators(estimators)
+    found = [measure(folder, nodes, under) for folder in folders]
+
+    def text(out: Console) -> None:
+        from ratelab.cli.tables import estimates_table
+
+        for results in found:
+            out.print(f"run {results['run']}: test split", estimates_table(results))
+
+    answer({"schema": 1, "runs": found}, as_json, text)
+
+
+def parse_estimators(text: str | None) -> list[Node]:
+    """The estimators a user typed as resolved nodes; :class:`UserError` for one that does not exist."""
+    if text is None:
+        return []
+    from ratelab.estimators import ESTIMATORS
+    from ratelab.runs.grid import pieces
+    from ratelab.runs.yaml12 import parse
+
+    typed: list[Any] = []
+    for part in pieces(text):
+        value = parse(part, "--estimators")
+        typed += value if isinstance(value, list) else [value]
+    nodes = [ESTIMATORS.resolve(node, "--estimators") for node in typed]
+    names = [node["name"] for node in nodes]
+    repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if repeated is not None:
+        raise UserError(f"--estimators: '{repeated}' is listed twice; list each estimator once")
+    return nodes
+
+
+def measure(folder: "RunFolder", nodes: Sequence[Node], under: "Circumstances") -> Results:
+    """The results of a finished run with these estimators among them; measures and writes only what is missing."""
+    from ratelab.store import Busy
+
+    try:
+        with folder.locked():
+            results = _finished(folder)
+            asked = [node for node in nodes if node != settings(results).get(node["name"])]
+            if not asked:
+                say(f"run {folder.id}: nothing new to measure")
+                return results
+            return _add(folder, results, asked, under)
+    except Busy:
+        raise UserError(f"run {folder.id} is being worked on by another process; wait for it, or stop it first") from None
+
+
+def _finished(folder: "RunFolder") -> Results:
+    from ratelab.runs import finished, known
+
+    results = finished(folder)
+    if results is None:
+        raise UserError(f"run {folder.id} is not finished ({known(folder)['status']}); train it first")
+    return results
+
+
+def settings(results: Results) -> dict[str, Node]:
+    """Each estimator a run was measured with, by name, and its options: the recipe's, and those added since."""
+    nodes = [*results["recipe"]["evaluation"]["estimators"], *results.get("measured", [])]
+    return {node["name"]: node for node in nodes}
+
+
+def _add(folder: "RunFolder", results: Results, nodes: Sequence[Node], under: "Circumstances") -> Results:
+    from ratelab.evaluation import evaluate
+    from ratelab.runs import open_run
+    from ratelab.runs.results import plain
+    from ratelab.store import jsonable
+
+    trained = open_run(folder, under)
+    estimates = {}
+    for which in ("validation", "test"):
+        size = trained.recipe.evaluation.batch_size
+        batches = -(-len(getattr(trained.dataset, which)) // size)
+        with progress(f"run {folder.id}, {which}", batches, "batches") as report:
+            estimates[which], arrays = evaluate(
+                trained.model,
+                trained.dataset,
+                which,
+                nodes,
+                trained.recipe.seed,
+                batch_size=size,
+                device=under.torch_device(),
+                tick=lambda done, total, report=report: report(done),  # type: ignore[misc]
+            )
+    folder.write_per_example({**folder.per_example(), **arrays})
+    names = {node["name"] for node in nodes}
+    earlier = [node for node in results.get("measured", []) if node["name"] not in names]
+    results = {
+        **results,
+        "estimates": {**results["estimates"], **plain(estimates["test"])},
+        "validation": {**results["validation"], **plain(estimates["validation"])},
+        "measured": jsonable([*earlier, *nodes]),
+    }
+    folder.write_results(results)
+    return results

@@ -1,0 +1,65 @@
+"""``ratelab list``: what exists."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from ratelab.cli.options import AsJson
+from ratelab.cli.terminal import answer
+
+if TYPE_CHECKING:
+    from ratelab.cli.catalogue import Row
+
+
+def list_command(
+    kind: Annotated[
+        str | None,
+        Parameter(
+            help="One of objectives, encoders, decoders, marginals, networks, models, optimisers, estimators, datasets, recipes; "
+            "left out: the names of all."
+        ),
+    ] = None,
+    /,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """What exists: objectives, encoders, models, data sets, recipes, ...
+
+    For example:
+
+      ratelab list objectives
+
+    With a kind, every entry is shown with its options, their types and their
+    defaults: the keys of a recipe's section.
+    """
+    from ratelab.cli.catalogue import catalogue
+
+    found = catalogue(kind)
+
+    def text(out: Console) -> None:
+        for name, rows in found.items():
+            _print(name, rows, out, options=kind is not None)
+
+    answer({"schema": 1, **found}, as_json, text)
+
+
+def _print(kind: str, rows: "list[Row]", out: Console, options: bool) -> None:
+    from ratelab.cli.tables import table
+
+    made = table(kind, "what it is", *(["runs>"] if kind == "recipes" else []))
+    for row in rows:
+        of = f" ({row['of']})" if "of" in row else ""
+        made.add_row(row["name"] + of, row["summary"], *([str(row["runs"])] if kind == "recipes" else []))
+        if options:
+            for option in row["options"]:
+                made.add_row(f"  {option['name']}", f"{option['type']}{_default(option)}")
+    out.print(made)
+
+
+def _default(option: dict[str, Any]) -> str:
+    if option["required"]:
+        return "; required"
+    import json
+
+    return f"; default {option['default'] if isinstance(option['default'], str) else json.dumps(option['default'])}"

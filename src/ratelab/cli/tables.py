@@ -1,0 +1,77 @@
+"""Tables for people: the estimates of a run, the plane of a store."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from ratelab.cli.wording import measured, plain
+from ratelab.core.estimate import Estimate, number_from_json
+
+if TYPE_CHECKING:
+    from ratelab.analysis.plane import Plane
+    from ratelab.analysis.point import Point
+
+UNITS = {"nat": "nats", "1": ""}
+
+
+def table(*headings: str, title: str | None = None) -> Table:
+    """An empty table with these headings; one that ends in ``>`` is set to the right."""
+    made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in headings:
+        made.add_column(heading.rstrip(">"), justify="right" if heading.endswith(">") else "left", overflow="fold")
+    return made
+
+
+def estimates_table(results: Mapping[str, Any]) -> Table:
+    """What was measured on the test split, each with its standard error, unit, and which side of the truth it is on."""
+    made = table("estimate", "value ± standard error>", "unit", "bound", "of")
+    for name, record in results["estimates"].items():
+        layers = record if isinstance(record, list) else [record]
+        if name == "rates" and len(layers) == 1:
+            continue
+        for entry in layers:
+            estimate = Estimate.from_json(entry)
+            shown = measured(estimate, 4 if estimate.unit == "bit/dim" else 2)
+            made.add_row(name, shown, UNITS.get(estimate.unit, estimate.unit), estimate.bound, estimate.of)
+    return made
+
+
+def print_plane(plane: "Plane", out: Console) -> None:
+    """The runs of one data set by rising rate, the bound on its entropy, the best model per task, and who is left out."""
+    out.print(f"{plane.data}: test split, nats per example, ± one standard error")
+    made = table("run", "family", "setting", "R>", "D>", "D + R>", "on the", "region")
+    frontier, hull = ({p.run for p in points} for points in (plane.frontier, plane.hull))
+    for point in sorted(plane.shown, key=lambda p: p.xy):
+        place = "hull" if point.run in hull else "frontier" if point.run in frontier else ""
+        where = [each.value for each in (plane.region(point), plane.behaviour(point)) if each]
+        made.add_row(*_cells(point), place, ", ".join(where))
+    out.print(made)
+    if plane.h_hat is not None:
+        out.print(
+            f"H-hat = {measured(plane.h_hat.neg_elbo)} nats: the {plane.entropy} of the data is at most this (run {plane.h_hat.run})"
+        )
+    for task, winner in plane.best.items():
+        out.print(f"best to {task}: {'none' if winner is None else f'{winner.run} ({winner.family}, {winner.setting})'}")
+    for point in plane.apart:
+        out.print(f"not on the plane: {point.run} ({point.apart})")
+
+
+def print_comparison(document: Mapping[str, Any], out: Console) -> None:
+    """The differences of two runs, one line for each quantity, with what could not be compared and why."""
+    first, second = document["compare"]
+    n = document["differences"]["rate"]["n"]
+    out.print(f"{first} minus {second}: mean over the same {n} test examples, nats, ± one standard error")
+    made = table("of", "difference>", "in standard errors>")
+    for name, found in document["differences"].items():
+        mean, stderr, z = (number_from_json(found[key]) for key in ("mean", "stderr", "z"))
+        shown = Estimate(mean, stderr, found["n"], of=name, why=found.get("why"))
+        made.add_row(name, f"{measured(shown, 3)}{': ' + found['why'] if 'why' in found else ''}", plain(z, 1))
+    out.print(made)
+
+
+def _cells(point: "Point") -> tuple[str, ...]:
+    total = measured(point.neg_elbo) if point.neg_elbo.n else plain(sum(point.xy))
+    return point.run, point.family, point.setting, measured(point.rate), measured(point.distortion), total

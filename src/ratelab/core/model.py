@@ -1,0 +1,39 @@
+"""The contract of a model: data in, a :class:`~ratelab.core.passes.Pass` out."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Literal
+
+from torch import Tensor, nn
+
+from ratelab.core.batch import Batch, Noise
+from ratelab.core.passes import Pass
+
+Group = Literal["inference", "generative"]
+
+
+class Model(nn.Module):
+    """A latent-variable model. ``event_shape`` is one example's shape, ``latent_shapes`` each layer's, top layer first."""
+
+    event_shape: tuple[int, ...]
+    latent_shapes: tuple[tuple[int, ...], ...]
+
+    @abstractmethod
+    def forward(self, batch: Batch, noise: Noise, samples: int = 1, path: bool = True) -> Pass:
+        """A pass from data: x from the batch, ``samples`` draws of z. ``path=False`` stops gradients at z."""
+
+    @abstractmethod
+    def generate(self, n: int, noise: Noise) -> Pass:
+        """A pass from the model: ``n`` draws of z ~ m(z), x ~ d(x|z) (the pass's target)."""
+
+    @abstractmethod
+    def log_joint(self, x: Tensor, z: tuple[Tensor, ...]) -> Tensor:
+        """log d(x|z) + log m(z) in nats, (K, B); ``z`` holds one (K, B, \\*event) tensor per layer, top layer first."""
+
+    @abstractmethod
+    def decode(self, z: tuple[Tensor, ...]) -> Tensor:
+        """The decoder's mean for latents drawn or edited elsewhere: (\\*lead, \\*event_l) each -> (\\*lead, \\*event)."""
+
+    @abstractmethod
+    def group(self, which: Group) -> Iterator[nn.Parameter]:
+        """The parameters of inference (encoder) or of the generative side (decoder, marginal)."""

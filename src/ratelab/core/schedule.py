@@ -1,0 +1,97 @@
+"""Numbers that change with the epoch: weights of a loss term, learning rates.
+
+A schedule is a frozen description (it is part of a run's recipe) that maps an epoch, a float (epoch 2.5 is half way
+through the third), to a factor. It works on floats and on tensors alike, so that it can sit inside a pure loss function.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Schedule(Protocol):
+    """Maps an epoch to a factor; ``epochs`` is the length of the whole training."""
+
+    def __call__(self, epoch: Any, epochs: float) -> Any: ...
+
+
+def clamp(value: Any, low: float, high: float) -> Any:
+    """``value`` held in ``[low, high]``, for floats and tensors."""
+    if hasattr(value, "clamp"):
+        return value.clamp(low, high)
+    return min(max(value, low), high)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Always ``factor``."""
+
+    factor: float = 1.0
+
+    def __call__(self, epoch: Any, epochs: float) -> Any:
+        return self.factor
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Rises (or falls) linearly from ``start`` at epoch 0 to 1 at epoch ``over``, constant after (KL annealing).
+
+    >>> Linear(over=10)(5.0, 200)
+    0.5
+    """
+
+    over: float
+    start: float = 0.0
+
+    def __call__(self, epoch: Any, epochs: float) -> Any:
+        return self.start + (1.0 - self.start) * clamp(epoch / self.over, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ConstantThenLinear:
+    """1 until ``constant`` of the training is over, then linearly to 0 at its end (Alemi et al. 2018, App. F.4).
+
+    >>> s = ConstantThenLinear(constant=0.5)
+    >>> s(100, 200), s(150, 200), s(200, 200)
+    (1.0, 0.5, 0.0)
+    """
+
+    constant: float = 0.5
+
+    def __call__(self, epoch: Any, epochs: float) -> Any:
+        if self.constant >= 1:
+            return 1.0
+        return clamp((epochs - epoch) / (epochs * (1.0 - self.constant)), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Cyclical:
+    """Rises linearly from 0 to 1 in each of ``cycles`` equal parts of the training, within the first ``rise`` of the part, and
+    stays there until the next begins (Fu et al. 2019, eq. 6-7).
+
+    >>> s = Cyclical(cycles=4, rise=0.5)
+    >>> s(0, 100), s(6.25, 100), s(20, 100), s(25, 100)
+    (0.0, 0.5, 1.0, 0.0)
+    """
+
+    cycles: int = 4
+    rise: float = 0.5
+
+    def __call__(self, epoch: Any, epochs: float) -> Any:
+        length = epochs / self.cycles
+        return clamp((epoch % length) / (self.rise * length), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Step:
+    """1 until the share ``at`` of the training is over, ``factor`` from then on.
+
+    >>> Step(at=0.4, factor=3.0)(39, 100), Step(at=0.4, factor=3.0)(40, 100)
+    (1.0, 3.0)
+    """
+
+    at: float
+    factor: float
+
+    def __call__(self, epoch: Any, epochs: float) -> Any:
+        late = epoch >= self.at * epochs
+        return 1.0 + (self.factor - 1.0) * late

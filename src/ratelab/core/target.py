@@ -1,0 +1,93 @@
+"""What asking for a rate or a distortion means: one number or one per layer, when it counts as reached, and whether it can be.
+
+Shared by every objective that is given a target (Alemi et al. 2018, section 4; Xiao and Bamler 2023, section 5).
+"""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from ratelab.core.batch import Batch, LiveNoise
+from ratelab.core.errors import UserError
+from ratelab.core.estimate import Estimate
+from ratelab.core.estimator import Result
+from ratelab.core.model import Model
+from ratelab.core.objective import Setting
+from ratelab.core.passes import Pass
+
+RELATIVE, ABSOLUTE = 0.02, 0.1  # a target counts as reached within the larger of 2 % and 0.1 nat
+
+
+def one_per_layer(values: float | tuple[float, ...], setting: Setting, where: str, what: str) -> None:
+    """:class:`UserError` where a tuple has not one entry for each layer; ``where`` is the option, ``what`` its entries."""
+    layers = len(setting.latent_shapes)
+    if isinstance(values, tuple) and len(values) != layers:
+        raise UserError(f"{where}: {len(values)} {what} for a model of {layers} layer(s); give one number or {layers}")
+
+
+def tolerance(target: float) -> float:
+    """How far from ``target`` (nats) still counts as reached."""
+    return max(RELATIVE * abs(target), ABSOLUTE)
+
+
+@torch.no_grad()
+def trial(model: Model, noise_seed: int = 0) -> Pass:
+    """A pass of two examples of zeros, to learn what a model reports before it is trained. The model is left as it was."""
+    training, first = model.training, next(model.parameters())
+    model.eval()
+    try:
+        x = torch.zeros(2, *model.event_shape, device=first.device, dtype=first.dtype)
+        return model(Batch(x), LiveNoise(noise_seed, device=first.device, dtype=first.dtype))
+    finally:
+        model.train(training)
+
+
+def check_rate(model: Model, objective: str, rows: int = 1) -> None:
+    """:class:`UserError` where there is no finite rate to steer, or not one for each of ``rows`` targets."""
+    rates = trial(model).rates
+    if not bool(rates.isfinite().all()):
+        size = "infinite" if bool(rates.isinf().any()) else "unknown"
+        raise UserError(
+            f"objective '{objective}' steers the rate, but this model's is {size}: its encoder has no density;"
+            " choose a stochastic encoder, e.g. 'gaussian'"
+        )
+    if rows > 1 and rates.shape[-3] != rows:
+        raise UserError(
+            f"objective '{objective}': {rows} targets, but this model's rate does not split over layers; give one target, the total"
+        )
+
+
+def missed(quantity: str, targets: Iterable[float], measured: Mapping[str, Result]) -> str:
+    """One line such as ``target 40 nats not reached: 31.2 +- 0.3``; empty where all targets are reached.
+
+    ``quantity``: ``rate``, ``rates`` or ``distortion``, the estimate to look at. A target is reached within the larger of 2 %
+    and 0.1 nat, plus four standard errors of the measurement.
+
+    >>> missed("rate", [40.0], {"rate": Estimate(31.2, 0.3, 500, of="rate")})
+    'target 40 nats not reached: 31.2 +- 0.3'
+    >>> missed("rate", [31.0], {"rate": Estimate(31.2, 0.3, 500, of="rate")})
+    ''
+    """
+    found = measured[quantity]
+    estimates = found if isinstance(found, list) else [found]
+    pairs = list(zip(targets, estimates, strict=True))
+    if all(_reached(target, estimate) for target, estimate in pairs):
+        return ""
+    wanted = ", ".join(f"{target:g}" for target, _ in pairs)
+    got = ", ".join(f"{estimate.value:.1f} +- {estimate.stderr:.1f}" for _, estimate in pairs)
+    return f"target{'s' if len(pairs) > 1 else ''} {wanted} nats not reached: {got}"
+
+
+def _reached(target: float, estimate: Estimate) -> bool:
+    return abs(estimate.value - target) <= tolerance(target) + 4 * estimate.stderr
+
+
+def priced(price: Tensor | float, rates: Tensor) -> Tensor:
+    """``price * rates`` in which a price of 0 leaves out even an infinite or unknown rate.
+
+    >>> priced(torch.tensor([0.0, 2.0]), torch.tensor([torch.inf, 3.0]))
+    tensor([0., 6.])
+    """
+    price = torch.as_tensor(price, dtype=rates.dtype, device=rates.device)
+    return (price * rates).masked_fill(price == 0, 0.0)

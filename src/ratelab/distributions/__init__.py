@@ -1,0 +1,1 @@
+"""Densities: laws that draw from our noise, score in nats, and know their closed forms."""

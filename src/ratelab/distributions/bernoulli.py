@@ -1,0 +1,54 @@
+"""Independent Bernoulli pixels, computed from logits: log p(x) = x l - softplus(l) (Kingma and Welling 2019, eq. 1.18)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ratelab.core.batch import Noise
+from ratelab.core.law import Draw, Law, full_precision, sum_event
+
+
+class Bernoulli(Law):
+    """Bernoulli(sigmoid(logits)) over the trailing ``event_axes`` axes. A draw is 0 or 1 and carries no gradient.
+
+    On grey values in [0, 1] the formula is a loss, not a log-likelihood: ``normalised`` then is False.
+    """
+
+    mass = True
+
+    def __init__(self, logits: Tensor, *, event_axes: int = 1, normalised: bool = True) -> None:
+        self.logits = full_precision(logits)
+        self.normalised = normalised
+        split = logits.ndim - event_axes
+        self.batch_shape, self.event_shape = tuple(logits.shape[:split]), tuple(logits.shape[split:])
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.sigmoid(self.logits)
+
+    def draw(self, noise: Noise, samples: int | None = None) -> Draw:
+        return Draw((noise.uniform(self._shape(samples)) < self.mean).to(self.logits.dtype))
+
+    def _cross_entropy(self, value: Tensor) -> Tensor:
+        logits = self.logits
+        if logits.shape == (1, *value.shape):  # one sample, the usual case in training: a view, nothing to expand
+            value = value.unsqueeze(0)
+        elif logits.shape != value.shape:
+            logits, value = torch.broadcast_tensors(logits, value)
+        return F.binary_cross_entropy_with_logits(logits, value, reduction="none")
+
+    def unit_log_prob(self, value: Tensor) -> Tensor:
+        return -self._cross_entropy(value)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        # The sign is changed after the sum: one pass over the pixels less, forwards and backwards.
+        return -sum_event(self._cross_entropy(value), self.event_shape)
+
+    def kl(self, other: Law) -> Tensor | None:
+        if not isinstance(other, Bernoulli):
+            return None
+        on = self.mean * (F.logsigmoid(self.logits) - F.logsigmoid(other.logits))
+        return on + (1 - self.mean) * (F.logsigmoid(-self.logits) - F.logsigmoid(-other.logits))
+
+    def detached(self) -> "Bernoulli":
+        return Bernoulli(self.logits.detach(), event_axes=len(self.event_shape), normalised=self.normalised)

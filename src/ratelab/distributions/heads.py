@@ -1,0 +1,39 @@
+"""From features to a diagonal Gaussian: the heads that encoders and conditional marginals share.
+
+Four ways of writing the spread are in use in the papers and all are offered: ``exp`` (the head is log sigma: Kingma and
+Welling), ``exp-half`` (log sigma^2: VampPrior), ``softplus`` (standard deviation: Xiao and Bamler) and ``softplus-variance``
+(Alemi et al.'s App. F calls its softplus output the variance).
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ratelab.distributions.gaussians import DiagonalGaussian
+from ratelab.networks.layers import size_of
+
+Spread = Literal["exp", "exp-half", "softplus", "softplus-variance"]
+
+SPREADS: dict[str, Callable[[Tensor, Tensor, int], DiagonalGaussian]] = {
+    "exp": lambda loc, raw, axes: DiagonalGaussian(loc, log_scale=raw, event_axes=axes),
+    "exp-half": lambda loc, raw, axes: DiagonalGaussian(loc, log_scale=0.5 * raw, event_axes=axes),
+    "softplus": lambda loc, raw, axes: DiagonalGaussian(loc, scale=F.softplus(raw), event_axes=axes),
+    "softplus-variance": lambda loc, raw, axes: DiagonalGaussian(loc, scale=F.softplus(raw).sqrt(), event_axes=axes),
+}
+
+
+class GaussianHead(nn.Module):
+    """Features to a diagonal Gaussian over ``shape``: one linear layer for the mean, one for the spread."""
+
+    def __init__(self, features: int, shape: tuple[int, ...], spread: Spread) -> None:
+        super().__init__()
+        self.shape, self.spread = shape, spread
+        self.out = nn.Linear(features, 2 * size_of(shape))
+
+    def forward(self, features: Tensor) -> DiagonalGaussian:
+        loc, raw = self.out(features).chunk(2, -1)
+        if len(self.shape) > 1:
+            loc, raw = loc.unflatten(-1, self.shape), raw.unflatten(-1, self.shape)
+        return SPREADS[self.spread](loc, raw, len(self.shape))

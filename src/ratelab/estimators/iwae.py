@@ -1,0 +1,52 @@
+"""The importance-weighted bound on the log-likelihood with K samples (Burda et al. 2016; Kingma and Welling 2019, eq. 2.56-2.57).
+
+log (1/K) sum_k d(x|z_k) m(z_k) / e(z_k|x) is a lower bound on log p(x) in expectation, tighter for larger K; its negative
+therefore an upper bound on the negative log-likelihood. Samples are drawn in chunks, so memory does not grow with K.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from ratelab.core.batch import Batch, Noise
+from ratelab.core.errors import UserError
+from ratelab.core.estimator import Estimator, Result
+from ratelab.core.model import Model
+from ratelab.core.reference import BURDA16, K19, Reference
+from ratelab.estimators.averages import Column, mean_of
+from ratelab.estimators.scores import Score
+
+
+class ImportanceWeighted(Estimator):
+    """``iwae``: an upper bound on -log p(x). ``samples``: K; ``chunk``: how many of them are held at once."""
+
+    references = (Reference(BURDA16, "eq. 8"), Reference(K19, "eq. 2.57"))
+
+    def __init__(self, *, samples: Annotated[int, Field(ge=1)] = 500, chunk: Annotated[int, Field(ge=1)] = 50) -> None:
+        self.samples, self.chunk = samples, chunk
+        self.bound, self.score = Column(), Score()
+
+    def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
+        total = batch.x.new_full((batch.size,), -torch.inf)
+        for start in range(0, self.samples, self.chunk):
+            seen = model(batch, noise, min(self.chunk, self.samples - start))
+            if seen.weights is not None:
+                raise UserError("estimator 'iwae': this model enumerates its latents; its neg_elbo needs no samples")
+            self.score = Score.of(seen.decoder)
+            total = torch.logaddexp(total, torch.logsumexp(-(seen.rate + seen.distortion), dim=-2))
+        self.bound.add(math.log(self.samples) - total)
+
+    def merge(self, other: Estimator) -> None:
+        assert isinstance(other, ImportanceWeighted)
+        self.bound.merge(other.bound)
+
+    def per_example(self) -> Mapping[str, np.ndarray]:
+        return {"iwae": self.bound.values}
+
+    def result(self) -> Mapping[str, Result]:
+        score = self.score
+        return {"iwae": mean_of(self.bound.values, of=score.evidence, bound=score.bound("upper"), why=score.why)}

@@ -1,0 +1,132 @@
+"""What one does with a trained model: encode, reconstruct, sample, interpolate. Arrays in, arrays out, in the data's units."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ratelab.core.batch import Batch, LiveNoise, ModeNoise, Noise
+from ratelab.core.errors import UserError
+from ratelab.core.law import Draw
+from ratelab.core.model import Model
+
+Floats = NDArray[np.floating]
+Path = Literal["linear", "spherical"]
+CHUNK = 500
+
+
+def placed(model: Model) -> tuple[torch.device, torch.dtype]:
+    """Where a model lives and in which precision."""
+    first = next(model.parameters(), None)
+    return (torch.device("cpu"), torch.float32) if first is None else (first.device, first.dtype)
+
+
+def batches(model: Model, x: Floats) -> Iterator[Batch]:
+    """Chunks of ``x`` (N, \\*event) as batches; :class:`UserError` where an example has another shape than the model's."""
+    if tuple(x.shape[1:]) != model.event_shape:
+        raise UserError(f"examples have shape {tuple(x.shape[1:])}, this model was trained on {model.event_shape}")
+    device, dtype = placed(model)
+    for start in range(0, len(x), CHUNK):
+        yield Batch(torch.as_tensor(x[start : start + CHUNK]).to(device, dtype))
+
+
+def live(model: Model, seed: int, purpose: str) -> LiveNoise:
+    """A random stream where the model lives."""
+    device, dtype = placed(model)
+    return LiveNoise.for_purpose(seed, purpose, device=device, dtype=dtype)
+
+
+def modes(model: Model) -> Noise:
+    """The noise under which every law yields its mode."""
+    device, dtype = placed(model)
+    return ModeNoise(device=device, dtype=dtype)
+
+
+@torch.no_grad()
+def encode(model: Model, x: Floats, seed: int | None = None) -> list[Floats]:
+    """One (N, \\*event_l) array per layer, top first: the mode of each layer given the modes above, or draws with a ``seed``."""
+    model.eval()
+    noise = modes(model) if seed is None else live(model, seed, "encode")
+    rows = [[layer.z[0] for layer in model(batch, noise).layers if not layer.auxiliary] for batch in batches(model, x)]
+    return [torch.cat(layer).cpu().numpy() for layer in zip(*rows, strict=True)]
+
+
+@torch.no_grad()
+def decode(model: Model, z: list[Floats]) -> Floats:
+    """The decoder's mean for (N, \\*event_l) latents, one array per layer, top first."""
+    model.eval()
+    device, dtype = placed(model)
+    for given, wanted in zip(z, model.latent_shapes, strict=True):
+        if tuple(given.shape[1:]) != wanted:
+            raise UserError(f"latents have shape {tuple(given.shape[1:])}, this model's layer has {wanted}")
+    chunks = [
+        model.decode(tuple(torch.as_tensor(layer[start : start + CHUNK]).to(device, dtype) for layer in z))
+        for start in range(0, len(z[0]), CHUNK)
+    ]
+    return torch.cat(chunks).cpu().numpy()
+
+
+@torch.no_grad()
+def reconstruct(model: Model, x: Floats, seed: int, draws: int = 5) -> dict[str, Floats]:
+    """Three reconstructions of (N, \\*event) examples, all from one draw z ~ e(z|x) per example.
+
+    ``mean``: the decoder's mean; ``sample``: one draw x ~ d(x|z); ``average``: the mean of ``draws`` draws with the same z
+    (the columns of Alemi et al. 2018, Fig. 4).
+    """
+    model.eval()
+    noise = live(model, seed, "reconstruct")
+    parts: dict[str, list[Tensor]] = {"mean": [], "sample": [], "average": []}
+    for batch in batches(model, x):
+        law = model(batch, noise).decoder
+        if law is None:
+            raise UserError("this model has no decoder likelihood to reconstruct with")
+        repeated = torch.stack([_value(law.draw(noise)) for _ in range(draws)])
+        parts["mean"].append(law.mean[0])
+        parts["sample"].append(repeated[0])
+        parts["average"].append(repeated.mean(0))
+    return {name: torch.cat(chunks).cpu().numpy() for name, chunks in parts.items()}
+
+
+def _value(draw: Draw) -> Tensor:
+    return draw.value[0]
+
+
+@torch.no_grad()
+def sample(model: Model, n: int, seed: int) -> dict[str, Floats]:
+    """``n`` samples of the model: ``mean`` of d(x|z) and one ``sample`` x ~ d(x|z), both from the same z ~ m(z)."""
+    if n < 1:
+        raise UserError(f"the number of samples must be at least 1; got {n}")
+    model.eval()
+    noise = live(model, seed, "sample")
+    passes = [model.generate(min(CHUNK, n - start), noise) for start in range(0, n, CHUNK)]
+    means = [seen.target if seen.decoder is None else seen.decoder.mean[0] for seen in passes]
+    return {"mean": torch.cat(means).cpu().numpy(), "sample": torch.cat([seen.target for seen in passes]).cpu().numpy()}
+
+
+def interpolate(model: Model, first: Floats, second: Floats, steps: int = 8, path: Path = "linear") -> Floats:
+    """Decoded paths between the modes of pairs of examples: (N, \\*event) twice -> (N, steps, \\*event)."""
+    if steps < 2:
+        raise UserError(f"an interpolation needs at least 2 steps; got {steps}")
+    starts, ends = encode(model, first), encode(model, second)
+    frames = []
+    for t in np.linspace(0.0, 1.0, steps):
+        frames.append(decode(model, [between(a, b, float(t), path) for a, b in zip(starts, ends, strict=True)]))
+    return np.stack(frames, axis=1)
+
+
+def between(a: Floats, b: Floats, t: float, path: Path) -> Floats:
+    """The point at ``t`` in [0, 1] from ``a`` to ``b`` (N, \\*event): along the chord, or along the great circle through both."""
+    if path == "linear":
+        return (1 - t) * a + t * b
+    axes = tuple(range(1, a.ndim))
+    size_a, size_b = (np.sqrt((v**2).sum(axes, keepdims=True)) + 1e-12 for v in (a, b))
+    angle = np.arccos(np.clip((a * b).sum(axes, keepdims=True) / (size_a * size_b), -1.0, 1.0))
+    sine = np.sin(angle)
+    straight = sine < 1e-6
+    safe = np.where(straight, 1.0, sine)
+    weight_a = np.where(straight, 1 - t, np.sin((1 - t) * angle) / safe)
+    weight_b = np.where(straight, t, np.sin(t * angle) / safe)
+    return weight_a * a + weight_b * b

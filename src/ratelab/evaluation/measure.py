@@ -1,0 +1,57 @@
+"""A trained model and a split of the data -> estimates with standard errors, and per-example values."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ratelab.core.batch import LiveNoise
+from ratelab.core.dataset import Dataset
+from ratelab.core.errors import UserError
+from ratelab.core.estimator import Estimator, Result
+from ratelab.core.model import Model
+from ratelab.estimators import ESTIMATORS
+from ratelab.training.loader import Loader
+
+Node = dict[str, Any]
+
+
+@torch.no_grad()
+def evaluate(
+    model: Model,
+    dataset: Dataset,
+    which: str,
+    estimators: Sequence[Node],
+    seed: int,
+    *,
+    batch_size: int = 500,
+    device: str | torch.device = "cpu",
+    tick: Callable[[int, int], None] | None = None,
+) -> tuple[dict[str, Result], dict[str, np.ndarray]]:
+    """Every estimator over every example of the split ``which``, in float32.
+
+    ``estimators``: resolved nodes of the estimator table; each has a random stream of its own, so that adding one never
+    changes another. ``tick(done, total)`` is called after each batch. Returns named estimates and per-example arrays.
+    Raises :class:`UserError` where an estimator needs labels the data does not have.
+    """
+    model = model.to(device).eval()
+    loader = Loader(dataset, getattr(dataset, which), batch_size, device=device)
+    built: list[tuple[Estimator, LiveNoise]] = [
+        (ESTIMATORS.build(node), LiveNoise.for_purpose(seed, f"evaluation/{which}/{node['name']}", device=device))
+        for node in estimators
+    ]
+    for (estimator, _), node in zip(built, estimators, strict=True):
+        if estimator.needs.labels and loader.y is None:
+            raise UserError(f"estimator '{node['name']}' needs labels, and '{dataset.name}' has none; leave it out")
+    for position, batch in enumerate(loader.ordered()):
+        for estimator, noise in built:
+            estimator.observe(model, batch, noise)
+        if tick is not None:
+            tick(position + 1, len(loader))
+    results: dict[str, Result] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for estimator, _ in built:
+        results |= estimator.result()
+        arrays |= estimator.per_example()
+    return results, arrays

@@ -1,0 +1,21 @@
+"""Models: the wiring of encoders, decoders and marginals into passes."""
+
+from ratelab.core.table import Table
+from ratelab.models.auxiliary import Auxiliary
+from ratelab.models.hamiltonian import Hamiltonian
+from ratelab.models.hierarchy import Hierarchy
+from ratelab.models.tables import TableModel
+from ratelab.models.toy import ToyModel
+from ratelab.models.vae import Vae
+
+MODELS = Table(
+    "model",
+    {
+        "vae": Vae,
+        "hierarchy": Hierarchy,
+        "auxiliary": Auxiliary,
+        "hamiltonian": Hamiltonian,
+        "tables": TableModel,
+        "toy": ToyModel,
+    },
+)

@@ -1,0 +1,38 @@
+"""Networks: tensors to tensors, no probability. Two tables: from an example to features, from latents to an output."""
+
+from ratelab.core.table import Table
+from ratelab.networks.conv import ConvFeatures, DeconvRenderer
+from ratelab.networks.custom import CustomFeatures, CustomRenderer
+from ratelab.networks.dcgan import (
+    ColorMnistCriticFeatures,
+    ColorMnistFeatures,
+    ColorMnistRenderer,
+    DcganFeatures,
+    DcganRenderer,
+)
+from ratelab.networks.mlp import MlpFeatures, MlpRenderer
+from ratelab.networks.wae_dcgan import WaeFeatures, WaeRenderer
+
+FEATURES = Table(
+    "feature network",
+    {
+        "mlp": MlpFeatures,
+        "conv": ConvFeatures,
+        "dcgan": DcganFeatures,
+        "colormnist": ColorMnistFeatures,
+        "colormnist-critic": ColorMnistCriticFeatures,
+        "wae-dcgan": WaeFeatures,
+        "custom": CustomFeatures,
+    },
+)
+RENDERERS = Table(
+    "decoder network",
+    {
+        "mlp": MlpRenderer,
+        "deconv": DeconvRenderer,
+        "dcgan": DcganRenderer,
+        "colormnist": ColorMnistRenderer,
+        "wae-dcgan": WaeRenderer,
+        "custom": CustomRenderer,
+    },
+)

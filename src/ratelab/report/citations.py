@@ -1,0 +1,34 @@
+"""What to cite: the framework always, other papers where a run's model or objective comes from them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ratelab.analysis.family import flat, node
+from ratelab.core import reference
+from ratelab.core.reference import Paper
+
+# A paper is used by a run if the name of its model, of a part of it, or of its objective starts with one of these words.
+_USED_BY: tuple[tuple[Paper, tuple[str, ...]], ...] = (
+    (reference.KINGMA14, ("vae", "elbo")),
+    (reference.HIGGINS17, ("beta",)),
+    (reference.BURDA16, ("iwae", "dreg")),
+    (reference.X23, ("hierarchy", "ladder")),
+    (reference.R18, ("avb", "aae", "veegan", "vgh", "gan", "wgan", "dcgan")),
+    (reference.C19, ("vim", "alpha-vae", "infomax")),
+)
+
+
+def papers(recipes: Iterable[Mapping[str, Any]]) -> list[Paper]:
+    """The papers that these runs use, the rate-distortion framework first.
+
+    >>> [p.key for p in papers([{"model": {"name": "hierarchy"}, "objective": "elbo"}])]
+    ['alemi2018fixing', 'kingma2014auto', 'xiao2023trading']
+    """
+    words = {word for recipe in recipes for word in _words(recipe)}
+    used = [paper for paper, starts in _USED_BY if any(word.startswith(starts) for word in words)]
+    return [reference.A18, *used]
+
+
+def _words(recipe: Mapping[str, Any]) -> set[str]:
+    leaves = flat({"model": node(recipe["model"]), "objective": node(recipe["objective"])})
+    return {value.lower() for key, value in leaves.items() if isinstance(value, str) and key.count(".") <= 2}

@@ -1,0 +1,59 @@
+"""Pictures for the page: each embedded once, the most telling runs first, until the page is large enough."""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ratelab.analysis.point import Point
+
+BUDGET = 24_000_000  # bytes of embedded pictures; beyond it a run's pictures stay in its folder
+
+_PNG = "data:image/png;base64,"
+
+CAPTIONS = {
+    "reconstructions": "Reconstructions of test examples",
+    "samples": "Samples from the model",
+}
+
+
+@dataclass
+class Album:
+    """Pictures by the hash of their content (``data:`` addresses), and which run shows which."""
+
+    sources: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, dict[str, str]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, point: Point) -> None:
+        """Take in a run's pictures, unless the page would grow beyond :data:`BUDGET`."""
+        if point.run in self.runs or point.run in self.left_out:
+            return
+        contents = {name: path.read_bytes() for name, path in point.record.folder.pictures().items()}
+        keys = {name: hashlib.sha256(content).hexdigest()[:16] for name, content in contents.items()}
+        fresh = {keys[name]: content for name, content in contents.items() if keys[name] not in self.sources}
+        size = sum(map(len, fresh.values()))
+        if self.size + size > BUDGET:
+            self.left_out.append(point.run)
+            return
+        self.size += size
+        self.sources |= {key: _PNG + base64.b64encode(content).decode("ascii") for key, content in fresh.items()}
+        self.runs[point.run] = keys
+
+
+def album(points: Iterable[Point]) -> Album:
+    """The pictures of all runs, in the order given."""
+    found = Album()
+    for point in points:
+        found.add(point)
+    return found
+
+
+def caption(name: str) -> str:
+    """A picture's caption.
+
+    >>> caption("samples"), caption("latent_walk")
+    ('Samples from the model', 'Latent walk')
+    """
+    return CAPTIONS.get(name, name.replace("_", " ").replace("-", " ").capitalize())

@@ -1,0 +1,51 @@
+"""From a resolved recipe to what it describes: model, objective, trainer."""
+
+import torch
+
+from ratelab.core.batch import seed_for
+from ratelab.core.dataset import Dataset
+from ratelab.core.errors import UserError
+from ratelab.core.model import Model
+from ratelab.core.objective import Setting
+from ratelab.estimators import ESTIMATORS
+from ratelab.models import MODELS
+from ratelab.objectives import OBJECTIVES
+from ratelab.runs.recipe import Recipe
+from ratelab.training import Trainer
+
+
+def build_model(recipe: Recipe, dataset: Dataset) -> Model:
+    """The untrained model, with initial weights that depend on the recipe's seed alone.
+
+    Raises :class:`UserError` where its parts do not fit each other or the data, and where it is too large for the memory.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(recipe.seed, "model"))
+        try:
+            model: Model = MODELS.build(recipe.model, dataset)
+        except Exception as error:
+            if isinstance(error, UserError) or not _too_large(error):
+                raise
+            raise UserError("model: it is larger than the memory here; make its layers or its latents smaller") from None
+    return model
+
+
+def _too_large(error: Exception) -> bool:
+    """Whether an error is one of the ways in which torch says that no memory is so large."""
+    signs = ("can't allocate memory", "out of memory", "overflow")
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs)
+
+
+def build_trainer(recipe: Recipe, dataset: Dataset, device: torch.device) -> Trainer:
+    """A trainer at epoch 0. Raises :class:`UserError` where the recipe's parts do not fit each other or the data."""
+    for node in recipe.evaluation.estimators:
+        if ESTIMATORS[node["name"]].target.needs.labels and dataset.test.y is None:  # type: ignore[attr-defined]
+            raise UserError(
+                f"evaluation.estimators: '{node['name']}' needs labels, and '{dataset.name}' has none; leave it out"
+            )
+    model = build_model(recipe, dataset)
+    setting = Setting(model.event_shape, model.latent_shapes, recipe.training.epochs, len(dataset.train))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(recipe.seed, "objective"))
+        objective = OBJECTIVES.build(recipe.objective, setting)
+    return Trainer(model, objective, dataset, recipe.optimiser, recipe.training, recipe.seed, device)

@@ -1,0 +1,98 @@
+"""Which runs of a sweep are trained as one stack: chosen from their recipes, the network and the machine. No part of any run's identity.
+
+On one core a stack of small fully connected networks trains several times as fast as one network after another, a stack of large ones
+little faster, and a stack of convolutional ones no faster: those go one process per core.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+from ratelab.core.errors import UserError
+from ratelab.runs.assemble import build_trainer
+from ratelab.runs.circumstances import Circumstances
+from ratelab.runs.code import named_code
+from ratelab.runs.recipe import Recipe, canonical
+from ratelab.training import convolves, refusal
+
+Together = Literal["auto"] | int
+LARGEST_STACKS = ((100_000, 32), (2_000_000, 8))  # up to so many parameters, so many members on a CPU
+ON_CUDA = 128
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Runs that are alike but for numbers, cut into stacks of at most ``size``, and a line that says why."""
+
+    stacks: tuple[tuple[str, ...], ...]
+    why: str
+
+
+def choose(runs: Mapping[str, Recipe], under: Circumstances, workers: int, together: Together) -> list[Choice]:
+    """Cut runs (id -> recipe) into stacks; :class:`UserError` where ``together`` is neither ``auto`` nor a number from 1."""
+    if together != "auto" and (not isinstance(together, int) or together < 1):
+        raise UserError(f"together: '{together}' is no size of a stack; give auto, or a number from 1 (1: every run by itself)")
+    if together == 1:
+        return [Choice(tuple((run,) for run in runs), "every run by itself, as asked for")] if runs else []
+    kinds: dict[str, list[str]] = {}
+    for run, recipe in runs.items():
+        kinds.setdefault(kind(recipe), []).append(run)
+    choices = []
+    for members in kinds.values():
+        share = -(-len(runs) // workers)
+        size, why = largest(runs[members[0]], under, share, together) if len(members) > 1 else (1, "the only one of its kind")
+        stacks = tuple(cut(members, size))
+        made = f"{len(stacks)} stack(s) of up to {max(map(len, stacks))}" if size > 1 else "one at a time in each process"
+        choices.append(Choice(stacks, f"{len(members)} run(s), {made}: {why}"))
+    return choices
+
+
+def kind(recipe: Recipe) -> str:
+    """What runs of one stack share: everything but the seed, the title and the numbers of the objective."""
+    document = recipe.document()
+    for name in ("seed", "title"):
+        del document[name]
+    return canonical({**document, "objective": _without_numbers(document["objective"])})
+
+
+def _without_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_numbers(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_numbers(entry) for entry in value]
+    return "number" if isinstance(value, float) else value
+
+
+def largest(recipe: Recipe, under: Circumstances, share: int, together: Together) -> tuple[int, str]:
+    """How many runs like this one go into one stack, and why. ``share``: the runs there are for each worker."""
+    if any(named_code(recipe.document())):
+        return 1, "code of your own runs in the workers alone"
+    try:
+        trainer = build_trainer(recipe, under.dataset(recipe), under.torch_device())
+    except Exception as error:  # whatever is wrong with the recipe is reported by the run itself
+        return 1, f"no model to look at ({type(error).__name__})"
+    refused = refusal(trainer)
+    if refused is not None:
+        return 1, refused
+    if together != "auto":
+        return int(together), "as asked for"
+    count = sum(parameter.numel() for parameter in trainer.model.parameters())
+    if trainer.device.type == "cuda":
+        return min(ON_CUDA, share), f"{count:,} parameters on a GPU"
+    if convolves(trainer.model):
+        return 1, "convolutions gain nothing from stacks on a CPU"
+    most = next((most for limit, most in LARGEST_STACKS if count <= limit), 1)
+    words = f"fully connected networks of {count:,} parameters"
+    return (min(most, share), words) if most > 1 else (1, f"{words} fill a core by themselves")
+
+
+def cut(members: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    """``members`` in order, in as few parts of at most ``size`` as can be, as even as can be.
+
+    >>> cut("abcde", 3)
+    [('a', 'b', 'c'), ('d', 'e')]
+    """
+    parts = -(-len(members) // size)
+    ends = (-(-i * len(members) // parts) for i in range(parts + 1))
+    return [tuple(members[a:b]) for a, b in pairwise(ends)]

@@ -1,0 +1,50 @@
+"""A finished run back as a model: for sampling, reconstructing, encoding and measuring anew."""
+
+from dataclasses import dataclass
+
+from ratelab.core.dataset import Dataset
+from ratelab.core.errors import UserError
+from ratelab.core.model import Model
+from ratelab.runs.assemble import build_model
+from ratelab.runs.circumstances import Circumstances
+from ratelab.runs.code import code_digests
+from ratelab.runs.recipe import Recipe, resolve
+from ratelab.runs.results import recipe_document
+from ratelab.store import RunFolder
+from ratelab.training import load_weights
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model in evaluation mode, the data it was trained on, and its recipe."""
+
+    run: str
+    recipe: Recipe
+    dataset: Dataset
+    model: Model
+
+
+def recipe_of(folder: RunFolder) -> Recipe:
+    """The recipe of a run; :class:`UserError` naming the file where this RateLab cannot read it."""
+    try:
+        return resolve(recipe_document(folder))
+    except UserError as error:
+        raise UserError(f"{folder.path / 'recipe.json'}: {error}") from None
+
+
+def open_run(folder: RunFolder, circumstances: Circumstances | None = None) -> Trained:
+    """The model of a run, as it was evaluated.
+
+    Raises :class:`UserError` where the run has no weights yet, where they are damaged, and where the data or the code that the
+    recipe names is not what it was.
+    """
+    circumstances = circumstances or Circumstances()
+    recipe = recipe_of(folder)
+    digests = code_digests(recipe.document(), circumstances.allow_code)
+    dataset = circumstances.dataset(recipe)
+    if not recipe.identity(dataset.digest, digests).startswith(folder.id):
+        what = "the data or the code it names" if digests else "its data"
+        raise UserError(f"run {folder.id} was made otherwise: {what} changed since; train it again")
+    model = build_model(recipe, dataset)
+    load_weights(model, folder.weights(), str(folder.path / "model.safetensors"))
+    return Trained(folder.id, recipe, dataset, model.to(circumstances.torch_device()).eval())

@@ -1,0 +1,29 @@
+"""How long and how a model is trained: the ``training`` section of a recipe."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+
+
+class EarlyStopping(BaseModel):
+    """Stop when the validation -ELBO has not improved for ``patience`` epochs, and keep the best epoch's weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    patience: Count = 50
+
+
+class Plan(BaseModel):
+    """Length and batches of a training.
+
+    ``epochs``: passes over the training split. ``batch_size``: examples per step; the last, smaller batch is never dropped.
+    ``validate_every``: epochs between looks at the validation split (the last epoch always looks). ``early_stopping``: null
+    to train to the end.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    epochs: Count = 100
+    batch_size: Count = 100
+    validate_every: Count = 1
+    early_stopping: EarlyStopping | None = None

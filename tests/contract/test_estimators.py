@@ -1,0 +1,183 @@
+"""Estimators against models whose answer is known: linear-Gaussian VAEs, whose rates, distortions and evidence are exact."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from toys import build
+
+from ratelab.core.batch import Batch, LiveNoise
+from ratelab.core.dataset import Dataset, Split, Support
+from ratelab.core.errors import UserError
+from ratelab.core.estimate import Estimate
+from ratelab.core.model import Model
+from ratelab.estimators import ESTIMATORS
+from ratelab.evaluation import evaluate
+from ratelab.exact.linear_gaussian import LinearGaussianVAE, optimal_vae
+from ratelab.models import MODELS
+
+LINEAR = {"name": "mlp", "hidden": []}
+
+
+def linear_model(exact: LinearGaussianVAE, dataset: Dataset) -> Model:
+    """The same linear-Gaussian VAE out of the library's own parts."""
+    k = exact.encoder_bias.shape[0]
+    node = {
+        "name": "vae",
+        "latent_dim": k,
+        "encoder": {"name": "gaussian", "network": LINEAR},
+        "decoder": {"name": "gaussian", "network": LINEAR, "sigma": math.sqrt(float(exact.sigma2))},
+    }
+    model = MODELS.build(MODELS.resolve(node, "model"), dataset)
+    with torch.no_grad():
+        head, out = model.encoder.head.out, model.decoder.network.head
+        head.weight.copy_(torch.cat([exact.encoder_weight, torch.zeros_like(exact.encoder_weight)]))
+        head.bias.copy_(torch.cat([exact.encoder_bias, 0.5 * exact.encoder_covariance.diagonal().log()]))
+        out.weight.copy_(exact.decoder_weight)
+        out.bias.copy_(exact.decoder_bias)
+    return model
+
+
+def world(beta: float, n: int = 4000, seed: int = 0) -> tuple[LinearGaussianVAE, Dataset]:
+    exact = optimal_vae(torch.tensor([1.0, -2.0, 0.5]), torch.diag(torch.tensor([3.0, 1.5, 0.4])), 0.3, 3, beta)
+    rng = np.random.default_rng(seed)
+    x = (rng.standard_normal((n, 3)) * np.sqrt([3.0, 1.5, 0.4]) + np.array([1.0, -2.0, 0.5])).astype(np.float32)
+    split = Split(x)
+    return exact, Dataset("linear-Gaussian", Support.REAL, split, split, split)
+
+
+def measured(model: Model, dataset: Dataset, *nodes: object) -> tuple[dict, dict]:
+    resolved = [ESTIMATORS.resolve(node, "estimators") for node in nodes]
+    return evaluate(model, dataset, "test", resolved, seed=0)
+
+
+@pytest.mark.spec("VF03", "RD02", "RD03", "RD04")
+@pytest.mark.parametrize("beta", [0.25, 1.0, 2.0])
+def test_rate_and_distortion_match_the_closed_form_within_four_standard_errors(beta: float) -> None:
+    exact, dataset = world(beta)
+    found, arrays = measured(linear_model(exact, dataset), dataset, "rate-distortion")
+    for name, truth in (("rate", exact.rate), ("distortion", exact.distortion), ("neg_elbo", exact.rate + exact.distortion)):
+        estimate = found[name]
+        assert isinstance(estimate, Estimate)
+        assert abs(estimate.value - float(truth)) < 4 * estimate.stderr, name
+        assert estimate.n == len(dataset.test)
+    assert np.allclose(arrays["neg_elbo"], arrays["rate"] + arrays["distortion"])
+    assert found["neg_elbo"].bound == "upper"
+    assert found["rate"].value >= float(exact.encoder_information) - 4 * found["rate"].stderr
+
+
+def test_bounds_lie_on_the_side_they_claim_and_tighten_with_more_samples() -> None:
+    exact, dataset = world(2.0, n=1000)
+    model = linear_model(exact, dataset)
+    truth = -float(exact.log_evidence(torch.as_tensor(dataset.test.x).double()).mean())
+    bounds = {}
+    for k in (1, 10, 200):
+        found, _ = measured(model, dataset, {"name": "iwae", "samples": k, "chunk": 64})
+        bounds[k] = found["iwae"]
+        assert found["iwae"].bound == "upper"
+        assert found["iwae"].value > truth - 4 * found["iwae"].stderr / 10  # the same x on both sides: only z is random
+    assert bounds[1].value > bounds[10].value > bounds[200].value
+    assert bounds[200].value - truth < 0.02
+
+
+def test_importance_weights_do_not_depend_on_the_chunk() -> None:
+    exact, dataset = world(2.0, n=50)
+    model = linear_model(exact, dataset)
+    a = measured(model, dataset, {"name": "iwae", "samples": 40000, "chunk": 1000})[0]["iwae"]
+    b = measured(model, dataset, {"name": "iwae", "samples": 40000, "chunk": 777})[0]["iwae"]
+    assert abs(a.value - b.value) < 2e-3
+
+
+def test_standard_errors_are_calibrated() -> None:
+    """z-scores of 200 independent data sets have unit spread."""
+    scores = []
+    for seed in range(200):
+        exact, dataset = world(1.0, n=200, seed=seed)
+        found, _ = evaluate(
+            linear_model(exact, dataset), dataset, "test", [{"name": "rate-distortion", "samples": 1}], seed=seed
+        )
+        scores.append((found["neg_elbo"].value - float(exact.rate + exact.distortion)) / found["neg_elbo"].stderr)
+    assert 0.85 < np.std(scores) < 1.15
+    assert abs(np.mean(scores)) < 4 / 200**0.5
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_merging_two_halves_equals_seeing_the_whole(name: str) -> None:
+    model, dataset = build("hierarchy of two")
+    x = torch.as_tensor(dataset.train.x[:20]).float()
+    node = ESTIMATORS.resolve(name, "e")
+    whole, left, right = (ESTIMATORS.build(node) for _ in range(3))
+    noise = LiveNoise(0)
+    with torch.no_grad():
+        for part in (x[:8], x[8:]):
+            whole.observe(model, Batch(part), noise)
+        noise = LiveNoise(0)
+        left.observe(model, Batch(x[:8]), noise)
+        right.observe(model, Batch(x[8:]), noise)
+    left.merge(right)
+    assert left.result() == whole.result()
+    assert all(np.array_equal(v, whole.per_example()[k]) for k, v in left.per_example().items())
+
+
+class Shifted(torch.nn.Module):
+    """A decoder network that misses every pixel by a tenth."""
+
+    def __init__(self, x: torch.Tensor) -> None:
+        super().__init__()
+        self.answer = x + 0.1
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.answer[: z.shape[-2]].expand(*z.shape[:-1], *self.answer.shape[1:])
+
+
+@pytest.mark.spec("HV24")
+def test_a_mean_squared_error_of_a_hundredth_is_twenty_decibels() -> None:
+    x = np.random.default_rng(0).random((5, 1, 8, 8)).astype(np.float32)
+    dataset = Dataset("grey", Support.UNIT, Split(x), Split(x), Split(x))
+    node = {
+        "name": "vae",
+        "latent_dim": 2,
+        "decoder": {"name": "gaussian", "network": {"name": "mlp", "hidden": [4]}, "sigma": 1.0},
+    }
+    model = MODELS.build(MODELS.resolve(node, "model"), dataset)
+    model.decoder.network = Shifted(torch.as_tensor(x))
+    found, _ = measured(model, dataset, "psnr")
+    assert found["psnr"].value == pytest.approx(20.0, abs=1e-4)
+
+
+@pytest.mark.spec("VF50")
+def test_bits_per_dimension_are_nats_over_d_log_two() -> None:
+    model, dataset = build("vae")
+    found, _ = measured(model, dataset, "rate-distortion")
+    assert found["bits_per_dim"].value == pytest.approx(found["neg_elbo"].value / (64 * math.log(2)))
+    assert found["bits_per_dim"].unit == "bit/dim"
+
+
+def test_a_density_is_never_called_a_probability() -> None:
+    """Densities bound a differential entropy only: another name, and no bits per dimension."""
+    exact, dataset = world(1.0, n=100)
+    found, _ = measured(linear_model(exact, dataset), dataset, "rate-distortion", {"name": "iwae", "samples": 2})
+    assert found["distortion"].of == "distortion (density)"
+    assert found["neg_elbo"].of == found["iwae"].of == "negative log-density"
+    assert "bits_per_dim" not in found
+    model, dataset = build("vae")
+    found, _ = measured(model, dataset, "rate-distortion", {"name": "iwae", "samples": 2})
+    assert found["neg_elbo"].of == found["iwae"].of == "negative log-likelihood"
+
+
+def test_the_peak_must_cover_the_data() -> None:
+    exact, dataset = world(1.0, n=100)
+    with pytest.raises(UserError, match="set its range"):
+        measured(linear_model(exact, dataset), dataset, "psnr")
+    assert measured(linear_model(exact, dataset), dataset, {"name": "psnr", "range": 20.0})[0]["psnr"].value > 0
+
+
+def test_numbers_that_are_no_likelihood_say_so() -> None:
+    x = np.random.default_rng(0).random((20, 1, 8, 8)).astype(np.float32)
+    dataset = Dataset("grey", Support.UNIT, Split(x), Split(x), Split(x))
+    model = MODELS.build(MODELS.resolve({"name": "vae", "decoder": {"name": "bernoulli", "grey": True}}, "model"), dataset)
+    found, _ = measured(model, dataset, "rate-distortion", {"name": "iwae", "samples": 2})
+    assert found["distortion"].bound == found["neg_elbo"].bound == found["iwae"].bound == "estimate"
+    assert "no" in found["distortion"].to_json()["why"]
+    assert found["rate"].bound == "exact"

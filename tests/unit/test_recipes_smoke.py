@@ -1,0 +1,51 @@
+"""Every recipe that ships runs at smoke size: synthetic data that needs no download, one epoch, a full set of results."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ratelab.core.estimate import Estimate
+from ratelab.data import DATASETS
+from ratelab.runs import Circumstances, execute, expand, read_recipe, shipped
+from ratelab.store import Store
+
+SMALL = ("training.epochs=1", "training.batch_size=50")
+NARROW = {  # what makes a part of a model small
+    "pixelcnn++": ("model.decoder.features=2", "model.decoder.layers=1"),
+    "vamp": ("model.marginal.pseudo_inputs=20",),
+}
+STAND_IN = {"static-mnist": '{"name": "strokes", "n": 520}', "digits": '{"name": "digits", "limit": 100}'}
+
+
+def parts(recipe: Mapping[str, Any]) -> list[str]:
+    """The names of the decoder and the marginal of a recipe's model, where it gives any."""
+    model = recipe.get("model")
+    nodes = [model.get(part) for part in ("decoder", "marginal")] if isinstance(model, dict) else []
+    return [node["name"] if isinstance(node, dict) else node for node in nodes if node]
+
+
+def at_its_pace(name: str) -> Any:
+    """Pictures of 28x28 that are drawn pixel by pixel take seconds."""
+    return pytest.param(name, marks=pytest.mark.slow) if "pixelcnn++" in parts(read_recipe(name).base) else name
+
+
+@pytest.mark.spec("GE05")
+@pytest.mark.parametrize("name", map(at_its_pace, shipped()))
+def test_a_shipped_recipe_runs_at_smoke_size(name: str, tmp_path: Path) -> None:
+    file = read_recipe(name)
+    given = file.base["data"]
+    source = given if isinstance(given, str) else given["name"]
+    assert source in DATASETS
+    assignments = [*SMALL, *([f"data={STAND_IN[source]}"] if source in STAND_IN else [])]
+    assignments += [change for part in parts(file.base) for change in NARROW.get(part, ())]
+    every = expand(file, assignments)
+    assert every
+    store = Store.create(tmp_path / "store")
+    families = {str(recipe.model): recipe for recipe in every}
+    for recipe in families.values():
+        results = execute(recipe, store, Circumstances())
+        assert results["status"] == "done"
+        for key in ("rate", "distortion", "neg_elbo"):
+            assert Estimate.from_json(results["estimates"][key]).n > 0
