@@ -28,6 +28,8 @@ class PureLoss(nn.Module):
 CASES = [
     "vae",
     "hierarchy of two",
+    "xiao2023",
+    "xiao2023, ladder, grey levels",
     "vae, gated convolutions",
     "vae, iaf flow that sees x",
     "vae, planar flow",

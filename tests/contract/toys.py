@@ -131,6 +131,17 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
         },
         real_table,
     ),
+    "xiao2023": ({"name": "xiao2023", "latent_dim": 3, "width": 4}, binary_images),
+    "xiao2023, ladder, grey levels": (
+        {
+            "name": "xiao2023",
+            "latent_dim": 3,
+            "width": 4,
+            "inference": "ladder",
+            "decoder": {"name": "gaussian", "network": "xiao2023", "sigma": 0.71},
+        },
+        colour_images,
+    ),
     **{f"vae, {name} flow": family({"name": "flow", "flow": flow(name), "steps": 2}) for name in FLOWS},
     **{
         f"vae, {name} flow that sees x": family({"name": "flow", "flow": flow(name), "steps": 2, "context": 4})
@@ -188,7 +199,7 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
         f"vae, {name}": decoded(
             {"name": "gaussian", "network": {"name": name, "width": 8}}, colour_images, {"network": {"name": name, "width": 8}}
         )
-        for name in ("dcgan", "colormnist", "wae-dcgan")
+        for name in ("dcgan", "colormnist", "wae-dcgan", "xiao2023")
     },
     "auxiliary": (
         {

@@ -50,7 +50,7 @@ def test_codes_are_modes_top_layer_first_and_decode_back() -> None:
     assert not np.allclose(again[0], top)
     assert decode(model, [top, bottom]).shape == x.shape
     with torch.no_grad():
-        mean = model.encoders[0](torch.as_tensor(x)).mean.numpy()
+        mean = model.encode_top(torch.as_tensor(x)).mean.numpy()
     assert np.allclose(top, mean, atol=1e-6)
 
 

@@ -98,3 +98,25 @@ class StandardNormal(Law):
 
     def detached(self) -> "StandardNormal":
         return self
+
+
+def merged(prior: Law, told: Law) -> DiagonalGaussian:
+    """The normalised product of two diagonal Gaussians: precisions add, the mean is weighted by them.
+
+    v = v1 v2 / (v1 + v2), mu = (mu1 v2 + mu2 v1) / (v1 + v2) (Sonderby et al. 2016, the Ladder VAE's merge). Where ``told`` knows
+    nothing (an infinite variance) the result is ``prior``.
+    """
+    first, second = _as_diagonal(prior), _as_diagonal(told)
+    log_scale = -0.5 * torch.logaddexp(-2 * first.log_scale, -2 * second.log_scale)
+    share = torch.exp(2 * (log_scale - second.log_scale))
+    return DiagonalGaussian(
+        first.loc + share * (second.loc - first.loc), log_scale=log_scale, event_axes=len(second.event_shape)
+    )
+
+
+def _as_diagonal(law: Law) -> DiagonalGaussian:
+    if isinstance(law, StandardNormal):
+        return DiagonalGaussian(law.mean, log_scale=law.mean, event_axes=len(law.event_shape))
+    if not isinstance(law, DiagonalGaussian):
+        raise TypeError(f"only diagonal Gaussians merge in closed form, not {type(law).__name__}")
+    return law

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ratelab.distributions.gaussians import DiagonalGaussian
-from ratelab.networks.layers import size_of
+from ratelab.networks.layers import over_images, size_of
 
 Spread = Literal["exp", "exp-half", "softplus", "softplus-variance"]
 
@@ -37,3 +37,17 @@ class GaussianHead(nn.Module):
         if len(self.shape) > 1:
             loc, raw = loc.unflatten(-1, self.shape), raw.unflatten(-1, self.shape)
         return SPREADS[self.spread](loc, raw, len(self.shape))
+
+
+class MapHead(nn.Module):
+    """Feature maps to a diagonal Gaussian over maps: 3x3 convolutions, one for the mean, one for the spread, as one of both."""
+
+    def __init__(self, features: int, channels: int, spread: Spread) -> None:
+        super().__init__()
+        self.spread = spread
+        self.out = nn.Conv2d(features, 2 * channels, 3, padding=1)
+
+    def forward(self, maps: Tensor) -> DiagonalGaussian:
+        """(\\*lead, features, H, W) -> a law over (\\*lead,)."""
+        loc, raw = over_images(self.out, maps, 3).chunk(2, -3)
+        return SPREADS[self.spread](loc, raw, 3)

@@ -7,12 +7,14 @@ from ratelab.models.hierarchy import Hierarchy
 from ratelab.models.tables import TableModel
 from ratelab.models.toy import ToyModel
 from ratelab.models.vae import Vae
+from ratelab.models.xiao2023 import Xiao2023
 
 MODELS = Table(
     "model",
     {
         "vae": Vae,
         "hierarchy": Hierarchy,
+        "xiao2023": Xiao2023,
         "auxiliary": Auxiliary,
         "hamiltonian": Hamiltonian,
         "tables": TableModel,

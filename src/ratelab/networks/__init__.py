@@ -12,6 +12,7 @@ from ratelab.networks.dcgan import (
 )
 from ratelab.networks.mlp import MlpFeatures, MlpRenderer
 from ratelab.networks.wae_dcgan import WaeFeatures, WaeRenderer
+from ratelab.networks.xiao2023 import XiaoFeatures, XiaoRenderer
 
 FEATURES = Table(
     "feature network",
@@ -22,6 +23,7 @@ FEATURES = Table(
         "colormnist": ColorMnistFeatures,
         "colormnist-critic": ColorMnistCriticFeatures,
         "wae-dcgan": WaeFeatures,
+        "xiao2023": XiaoFeatures,
         "custom": CustomFeatures,
     },
 )
@@ -33,6 +35,7 @@ RENDERERS = Table(
         "dcgan": DcganRenderer,
         "colormnist": ColorMnistRenderer,
         "wae-dcgan": WaeRenderer,
+        "xiao2023": XiaoRenderer,
         "custom": CustomRenderer,
     },
 )
