@@ -29,7 +29,7 @@ class Xiao2023(TopDown):
     """A vector z_2 of ``latent_dim`` above a map z_1 of ``width`` channels, 4x4 for 28x28 and 32x32 images.
 
     ``inference``: ``top-down`` (the paper's GHVAE) or ``ladder`` (its LVAE, which wants the objective's ``annealing``).
-        """
+    """
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ratelab.core.errors import UserError
-from ratelab.networks.layers import over_images, size_of
+from ratelab.networks.layers import over_images
 
 Width = Annotated[int, Field(ge=1)]
 
