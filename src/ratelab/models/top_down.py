@@ -6,6 +6,7 @@ the model generates them, so the total rate splits into one rate per layer. Laye
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -30,7 +31,7 @@ class TopDown(Model):
         inference: Inference,
         marginal: nn.Module,
         conditionals: Iterable[nn.Module],
-        decoder: nn.Module,
+        decoder: Any,
         standardise: Standardise | None = None,
     ) -> None:
         super().__init__()
