@@ -21,9 +21,9 @@ def shown_pictures(page: Any) -> dict[str, bytes]:
     }
 
 
-def click_point(page: Any, run: str) -> None:
-    """Click the middle of the point of ``run``, wherever plotly drew it."""
-    place = page.evaluate(
+def point_at(page: Any, run: str) -> tuple[float, float]:
+    """Where plotly drew the middle of the point of ``run``."""
+    x, y = page.evaluate(
         """run => {
             const plot = document.querySelector(".plot");
             const trace = plot.data.findIndex(t => t.customdata && t.customdata.includes(run));
@@ -36,9 +36,19 @@ def click_point(page: Any, run: str) -> None:
         }""",
         run,
     )
+    return x, y
+
+
+def hover_point(page: Any, run: str) -> tuple[float, float]:
+    """Put the pointer on the point of ``run`` until its label is there: plotly leaves an earlier one standing for a moment."""
+    place = point_at(page, run)
     page.mouse.move(*place)
-    page.wait_for_selector(".hoverlayer .hovertext")
-    page.mouse.click(*place)
+    page.wait_for_function("run => document.querySelector('.hoverlayer').textContent.includes(run)", arg=run)
+    return place
+
+
+def click_point(page: Any, run: str) -> None:
+    page.mouse.click(*hover_point(page, run))
 
 
 def violations(page: Any) -> list[str]:
@@ -63,10 +73,25 @@ def test_clicking_a_point_shows_that_models_pictures_and_numbers(desktop: Any, r
 
 
 def test_hovering_tells_the_run(desktop: Any) -> None:
-    click_point(desktop.page, run_id("13a7c9"))
-    text = desktop.page.locator(".hoverlayer").text_content()
-    assert "vae, conv" in text
-    assert run_id("13a7c9") in text
+    hover_point(desktop.page, run_id("13a7c9"))
+    labels = desktop.page.locator(".hoverlayer .hovertext").all()
+    assert len(labels) == 1
+    assert "vae, conv" in labels[0].text_content()
+
+
+def test_a_click_chooses_what_lies_under_the_pointer_even_while_the_label_is_another_points(desktop: Any) -> None:
+    page = desktop.page
+    hover_point(page, run_id("13a7c9"))
+    place = point_at(page, run_id("21a7c9"))
+    page.evaluate(  # all in one task, before plotly's label can follow
+        """([x, y]) => {
+            const layer = document.querySelector(".plot .nsewdrag");
+            for (const type of ["mousemove", "mousedown", "mouseup"])
+                layer.dispatchEvent(new MouseEvent(type, { bubbles: true, clientX: x, clientY: y, view: window }));
+        }""",
+        place,
+    )
+    page.wait_for_function("run => document.querySelector('.detail').textContent.includes(run)", arg=run_id("21a7c9"))
 
 
 def test_the_other_view_holds_the_sums(desktop: Any) -> None:
@@ -107,6 +132,13 @@ def test_the_plane_replaces_the_static_figures_only_where_scripts_run(desktop: A
         assert image.is_visible()
         assert image.bounding_box()["height"] > 200
     assert page.locator(".card .pictures img").count() == 6
+
+
+def test_a_point_is_chosen_by_touch(phone: Any) -> None:
+    run = run_id("13a7c9")
+    x, y = point_at(phone.page, run)
+    phone.page.touchscreen.tap(x, y)
+    phone.page.wait_for_function("run => document.querySelector('.detail').textContent.includes(run)", arg=run)
 
 
 def test_a_phone_scrolls_in_one_direction_only(phone: Any) -> None:

@@ -72,7 +72,7 @@ def test_the_elbo_with_learned_sigma_reaches_probabilistic_pca() -> None:
     covariance = torch.as_tensor(np.cov(data.train.x.astype(np.float64).T, bias=True))
     spectrum = torch.linalg.eigvalsh(covariance).flip(0)
     sigma2 = float(ppca_sigma2(spectrum, 2))
-    assert float(model.decoder.log_sigma.exp() ** 2) == pytest.approx(sigma2, rel=0.03)
+    assert (model.decoder.log_sigma.exp() ** 2).item() == pytest.approx(sigma2, rel=0.03)
     weight, bias = model.decoder.network.head.weight.double(), model.decoder.network.head.bias.double()
     learnt = weight @ weight.T + model.decoder.log_sigma.double().exp() ** 2 * torch.eye(3, dtype=torch.float64)
     best = torch.cat([spectrum[:2], torch.tensor([sigma2], dtype=torch.float64)])

@@ -44,7 +44,7 @@ def at_its_pace(name: str) -> Any:
 
 
 @pytest.mark.spec("GE05")
-@pytest.mark.parametrize("name", map(at_its_pace, shipped()))
+@pytest.mark.parametrize("name", [at_its_pace(name) for name in shipped()])
 def test_a_shipped_recipe_runs_at_smoke_size(name: str, tmp_path: Path) -> None:
     file = read_recipe(name)
     given = file.base["data"]

@@ -76,7 +76,7 @@ def test_the_capacity_opens_linearly(model: Model) -> None:
 @pytest.mark.spec("N14")
 @pytest.mark.parametrize("held", ["rate", "distortion"])
 def test_the_multiplier_grows_while_its_constraint_is_violated_and_shrinks_after(model: Model, seen: Pass, held: str) -> None:
-    value = float(seen.mean(seen.closed_rate if held == "rate" else seen.distortion))
+    value = seen.mean(seen.closed_rate if held == "rate" else seen.distortion).item()
     for target, grows in ((value / 2, True), (2 * value, False)):
         chosen = objective(model, name="geco", **{held: target})
         state = chosen.initial_state()
@@ -84,7 +84,7 @@ def test_the_multiplier_grows_while_its_constraint_is_violated_and_shrinks_after
         for _ in range(5):
             loss = chosen.loss(seen, state)
             state = loss.state
-            multipliers.append(float(loss.terms["multiplier"]))
+            multipliers.append(loss.terms["multiplier"].item())
         assert multipliers == sorted(multipliers, reverse=not grows)
         assert (multipliers[-1] > 1) is grows
         free = seen.distortion if held == "rate" else seen.closed_rate
@@ -96,8 +96,8 @@ def test_free_bits_are_the_elbo_at_zero_and_never_below_it(model: Model, seen: P
     elbo = seen.mean(seen.distortion) + seen.mean(seen.closed_rate)
     for per in ("dimension", "group", "layer"):
         assert torch.allclose(objective(model, name="free-bits", bits=0.0, per=per).loss(seen, {}).total, elbo)
-        losses = [float(objective(model, name="free-bits", bits=b, per=per).loss(seen, {}).total) for b in (0.1, 0.5, 2.0)]
-        assert [float(elbo) - 1e-4, *losses] == sorted([float(elbo) - 1e-4, *losses])
+        losses = [objective(model, name="free-bits", bits=b, per=per).loss(seen, {}).total.item() for b in (0.1, 0.5, 2.0)]
+        assert [elbo.item() - 1e-4, *losses] == sorted([elbo.item() - 1e-4, *losses])
 
 
 @pytest.mark.spec("VF16")

@@ -6,6 +6,7 @@
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const touch = window.matchMedia("(pointer: coarse)");
   const plots = new Map();
+  const REACH = 20;  // pixels around a point that still mean it, as plotly's labels have it
   if (!window.Plotly) return;
   document.documentElement.classList.add("scripted");
 
@@ -104,6 +105,24 @@
     return window.Plotly.react(box.querySelector(".plot"), traces, layout, settings);
   }
 
+  // The run whose point lies nearest to where the pointer was pressed. Plotly's own answer may be the point that was hovered before.
+  function nearest(box, event) {
+    const { plane, total } = plots.get(box);
+    const { xaxis, yaxis } = event.points[0];
+    const area = box.querySelector(".plot .nsewdrag").getBoundingClientRect();
+    const at = event.event.changedTouches?.[0] ?? event.event;
+    const [x, y] = [at.clientX - area.left, at.clientY - area.top];
+    let [found, least] = [null, Infinity];
+    for (const family of plane.families) {
+      const heights = total ? family.total : family.distortion;
+      family.runs.forEach((run, i) => {
+        const far = Math.hypot(xaxis.c2p(family.rate[i].value) - x, yaxis.c2p(heights[i].value) - y);
+        if (far < least) [found, least] = [run, far];
+      });
+    }
+    return least <= REACH ? found : null;
+  }
+
   function show(box, run) {
     const detail = box.querySelector(".detail");
     const back = element("p", `Run ${run}. `);
@@ -137,8 +156,8 @@
     box.hidden = false;
     box.nextElementSibling.style.display = "none";
     draw(box).then((plot) => plot.on("plotly_click", (event) => {
-      const chosen = event.points.find((point) => point.customdata);
-      if (chosen) show(box, chosen.customdata);
+      const run = nearest(box, event);
+      if (run) show(box, run);
     }));
     for (const choice of box.querySelectorAll("input[type=radio]")) {
       choice.addEventListener("change", () => { plots.get(box).total = choice.value === "total"; draw(box); });
