@@ -9,6 +9,7 @@ import numpy as np
 from ratelab.core.batch import Batch, Noise
 from ratelab.core.estimate import Estimate
 from ratelab.core.model import Model
+from ratelab.core.passes import Pass
 
 Result = Estimate | list[Estimate]
 
@@ -26,6 +27,12 @@ class Estimator(ABC):
     """Sees every batch of a split once. Instances on disjoint parts of the data merge into one."""
 
     needs: Needs = Needs()
+
+    def check(self, model: Model, seen: Pass) -> None:  # noqa: B027 (most need nothing)
+        """:class:`~ratelab.core.errors.UserError` where the model lacks what this needs; ``seen``: its pass over a few examples.
+
+        Asked before anything is trained or measured.
+        """
 
     @abstractmethod
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:

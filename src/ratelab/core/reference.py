@@ -152,3 +152,34 @@ GU16 = _paper(
     "MuProp: Unbiased Backpropagation for Stochastic Neural Networks",
     "International Conference on Learning Representations", 2016, "Gu et al.",
 )  # fmt: skip
+NEAL01 = _paper(
+    "neal2001annealed", "article", "Neal, Radford M.", "Annealed Importance Sampling", "Statistics and Computing 11", 2001, "Neal",
+)  # fmt: skip
+GROSSE15 = _paper(
+    "grosse2015sandwiching", "article", "Grosse, Roger B. and Ghahramani, Zoubin and Adams, Ryan P.",
+    "Sandwiching the Marginal Likelihood Using Bidirectional Monte Carlo", "arXiv:1511.02543", 2015, "Grosse et al.",
+)  # fmt: skip
+WU17 = _paper(
+    "wu2017quantitative", "inproceedings", "Wu, Yuhuai and Burda, Yuri and Salakhutdinov, Ruslan and Grosse, Roger",
+    "On the Quantitative Analysis of Decoder-Based Generative Models", "International Conference on Learning Representations",
+    2017, "Wu et al.",
+)  # fmt: skip
+HUANG20 = _paper(
+    "huang2020evaluating", "inproceedings", "Huang, Sicong and Makhzani, Alireza and Cao, Yanshuai and Grosse, Roger",
+    "Evaluating Lossy Compression Rates of Deep Generative Models", "International Conference on Machine Learning", 2020,
+    "Huang et al.",
+)  # fmt: skip
+PARZEN62 = _paper(
+    "parzen1962estimation", "article", "Parzen, Emanuel", "On Estimation of a Probability Density Function and Mode",
+    "The Annals of Mathematical Statistics 33", 1962, "Parzen",
+)  # fmt: skip
+HOFFMAN16 = _paper(
+    "hoffman2016elbo", "misc", "Hoffman, Matthew D. and Johnson, Matthew J.",
+    "ELBO Surgery: Yet Another Way to Carve up the Variational Evidence Lower Bound",
+    "Workshop on Advances in Approximate Bayesian Inference, NIPS", 2016, "Hoffman and Johnson",
+)  # fmt: skip
+GAO17 = _paper(
+    "gao2017estimating", "inproceedings", "Gao, Weihao and Kannan, Sreeram and Oh, Sewoong and Viswanath, Pramod",
+    "Estimating Mutual Information for Discrete-Continuous Mixtures", "Advances in Neural Information Processing Systems", 2017,
+    "Gao et al.",
+)  # fmt: skip

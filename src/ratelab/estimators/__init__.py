@@ -1,8 +1,23 @@
 """Estimators: what is measured about a trained model, each declaring what it bounds."""
 
 from ratelab.core.table import Table
+from ratelab.estimators.annealed import AnnealedLikelihood
+from ratelab.estimators.annealed_curve import AnnealedCurve
+from ratelab.estimators.bidirectional import Bidirectional
 from ratelab.estimators.iwae import ImportanceWeighted
+from ratelab.estimators.parzen import ParzenWindow
 from ratelab.estimators.psnr import Psnr
 from ratelab.estimators.rate_distortion import RateDistortion
 
-ESTIMATORS = Table("estimator", {"rate-distortion": RateDistortion, "iwae": ImportanceWeighted, "psnr": Psnr})
+ESTIMATORS = Table(
+    "estimator",
+    {
+        "rate-distortion": RateDistortion,
+        "iwae": ImportanceWeighted,
+        "ais": AnnealedLikelihood,
+        "bidirectional": Bidirectional,
+        "annealed-curve": AnnealedCurve,
+        "parzen": ParzenWindow,
+        "psnr": Psnr,
+    },
+)

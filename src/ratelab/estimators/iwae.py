@@ -13,11 +13,12 @@ import torch
 from pydantic import Field
 
 from ratelab.core.batch import Batch, Noise
-from ratelab.core.errors import UserError
 from ratelab.core.estimator import Estimator, Result
 from ratelab.core.model import Model
+from ratelab.core.passes import Pass
 from ratelab.core.reference import BURDA16, K19, Reference
 from ratelab.estimators.averages import Column, mean_of
+from ratelab.estimators.lacks import check_density, check_likelihood, check_sampled
 from ratelab.estimators.scores import Score
 
 
@@ -26,16 +27,19 @@ class ImportanceWeighted(Estimator):
 
     references = (Reference(BURDA16, "eq. 8"), Reference(K19, "eq. 2.57"))
 
-    def __init__(self, *, samples: Annotated[int, Field(ge=1)] = 500, chunk: Annotated[int, Field(ge=1)] = 50) -> None:
+    def __init__(self, *, samples: Annotated[int, Field(ge=1)] = 5000, chunk: Annotated[int, Field(ge=1)] = 50) -> None:
         self.samples, self.chunk = samples, chunk
         self.bound, self.score = Column(), Score()
+
+    def check(self, model: Model, seen: Pass) -> None:
+        check_sampled(seen, "iwae")
+        check_likelihood(seen, "iwae")
+        check_density(seen, "iwae")
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         total = batch.x.new_full((batch.size,), -torch.inf)
         for start in range(0, self.samples, self.chunk):
             seen = model(batch, noise, min(self.chunk, self.samples - start))
-            if seen.weights is not None:
-                raise UserError("estimator 'iwae': this model enumerates its latents; its neg_elbo needs no samples")
             self.score = Score.of(seen.decoder)
             total = torch.logaddexp(total, torch.logsumexp(-(seen.rate + seen.distortion), dim=-2))
         self.bound.add(math.log(self.samples) - total)

@@ -15,6 +15,7 @@ from ratelab.core.errors import UserError
 from ratelab.core.estimate import Estimate
 from ratelab.core.estimator import Estimator, Needs, Result
 from ratelab.core.model import Model
+from ratelab.core.passes import Pass
 from ratelab.core.reference import X23, Reference
 from ratelab.core.units import DECIBEL
 from ratelab.estimators.averages import Column
@@ -33,10 +34,13 @@ class Psnr(Estimator):
         self.range = range
         self.error = Column()
 
-    def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
-        seen = model(batch, ModeNoise(device=batch.x.device, dtype=batch.x.dtype))
+    def check(self, model: Model, seen: Pass) -> None:
         if seen.decoder is None:
             raise UserError("estimator 'psnr': this model has no decoder to reconstruct with; leave it out")
+
+    def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
+        seen = model(batch, ModeNoise(device=batch.x.device, dtype=batch.x.dtype))
+        assert seen.decoder is not None
         low, high = float(batch.x.min()), float(batch.x.max())
         if high - low > self.range:
             raise UserError(f"estimator 'psnr': values span {low:g} to {high:g}, more than range {self.range:g}; set its range")

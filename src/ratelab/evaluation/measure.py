@@ -12,9 +12,31 @@ from ratelab.core.errors import UserError
 from ratelab.core.estimator import Estimator, Result
 from ratelab.core.model import Model
 from ratelab.estimators import ESTIMATORS
+from ratelab.evaluation.latents import placed
 from ratelab.training.loader import Loader
 
 Node = dict[str, Any]
+TRIED = 4
+
+
+@torch.no_grad()
+def check_estimators(model: Model, dataset: Dataset, nodes: Sequence[Node]) -> dict[str, str]:
+    """Name -> one line, for each of the resolved estimator ``nodes`` that cannot measure this model on this data."""
+    device, _ = placed(model)
+    loader = Loader(dataset, dataset.test, TRIED, device=device)
+    training = model.training
+    seen = model.eval()(next(loader.ordered()), LiveNoise(0, device=device))
+    model.train(training)
+    refused: dict[str, str] = {}
+    for node in nodes:
+        estimator = ESTIMATORS.build(node)
+        try:
+            if estimator.needs.labels and loader.y is None:
+                raise UserError(f"estimator '{node['name']}' needs labels, and '{dataset.name}' has none; leave it out")
+            estimator.check(model, seen)
+        except UserError as error:
+            refused[node["name"]] = str(error)
+    return refused
 
 
 @torch.no_grad()
@@ -33,17 +55,16 @@ def evaluate(
 
     ``estimators``: resolved nodes of the estimator table; each has a random stream of its own, so that adding one never
     changes another. ``tick(done, total)`` is called after each batch. Returns named estimates and per-example arrays.
-    Raises :class:`UserError` where an estimator needs labels the data does not have.
+    Raises :class:`UserError` where an estimator needs what the model or the data does not have.
     """
     model = model.to(device).eval()
+    for line in check_estimators(model, dataset, estimators).values():
+        raise UserError(line)
     loader = Loader(dataset, getattr(dataset, which), batch_size, device=device)
     built: list[tuple[Estimator, LiveNoise]] = [
         (ESTIMATORS.build(node), LiveNoise.for_purpose(seed, f"evaluation/{which}/{node['name']}", device=device))
         for node in estimators
     ]
-    for (estimator, _), node in zip(built, estimators, strict=True):
-        if estimator.needs.labels and loader.y is None:
-            raise UserError(f"estimator '{node['name']}' needs labels, and '{dataset.name}' has none; leave it out")
     for position, batch in enumerate(loader.ordered()):
         for estimator, noise in built:
             estimator.observe(model, batch, noise)

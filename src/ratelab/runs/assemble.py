@@ -7,10 +7,10 @@ from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
 from ratelab.core.model import Model
 from ratelab.core.objective import Setting
-from ratelab.estimators import ESTIMATORS
+from ratelab.evaluation import check_estimators
 from ratelab.models import MODELS
 from ratelab.objectives import OBJECTIVES
-from ratelab.runs.recipe import Recipe
+from ratelab.runs.recipe import BASIC, Recipe
 from ratelab.training import Trainer
 
 
@@ -38,12 +38,10 @@ def _too_large(error: Exception) -> bool:
 
 def build_trainer(recipe: Recipe, dataset: Dataset, device: torch.device) -> Trainer:
     """A trainer at epoch 0. Raises :class:`UserError` where the recipe's parts do not fit each other or the data."""
-    for node in recipe.evaluation.estimators:
-        if ESTIMATORS[node["name"]].target.needs.labels and dataset.test.y is None:  # type: ignore[attr-defined]
-            raise UserError(
-                f"evaluation.estimators: '{node['name']}' needs labels, and '{dataset.name}' has none; leave it out"
-            )
     model = build_model(recipe, dataset)
+    more = [node for node in recipe.evaluation.estimators if node["name"] != BASIC]
+    for line in check_estimators(model, dataset, more).values() if more else ():
+        raise UserError(f"evaluation.estimators: {line}")
     setting = Setting(model.event_shape, model.latent_shapes, recipe.training.epochs, len(dataset.train))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(recipe.seed, "objective"))
