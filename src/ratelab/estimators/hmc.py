@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ratelab.core.batch import Noise
 
-
 JITTER = (
     0.4  # each trajectory's step is off by up to this share: a Gaussian's orbits are periods, which a fixed length may close
 )
