@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from ratelab.core.table import Entry, Table
 from ratelab.data import DATASETS
 from ratelab.decoders import DECODERS
+from ratelab.distributions.flows import FLOWS
 from ratelab.encoders import ENCODERS
 from ratelab.estimators import ESTIMATORS
 from ratelab.marginals import CONDITIONALS, MARGINALS
@@ -30,6 +31,7 @@ SECTIONS = {
     "Decoders (`model.decoder`)": DECODERS,
     "Marginals (`model.marginal`)": MARGINALS,
     "Marginals of the layers below the top (`model.conditional`)": CONDITIONALS,
+    "Flows (`model.encoder.flow`, `model.marginal.flow`)": FLOWS,
     "Networks from an example to features (`model.encoder.network`)": FEATURES,
     "Networks from latents to an output (`model.decoder.network`)": RENDERERS,
     "Objectives (`objective`)": OBJECTIVES,

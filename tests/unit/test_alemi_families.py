@@ -1,16 +1,26 @@
-"""The shipped recipes of Alemi et al. 2018 with the deconvolutional decoder: sizes of the paper's layers, and a pass that works."""
+"""The twelve families of Alemi et al. 2018 as shipped recipes: sizes of the paper's layers, the small tier, drawing, and orderings."""
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
+from ratelab.data import DATASETS
+from ratelab.evaluation.latents import reconstruct, sample
 from ratelab.models import MODELS
-from ratelab.runs.shelf import read_recipe
+from ratelab.runs import Circumstances, Recipe, execute, expand, read_recipe, single
+from ratelab.runs.assemble import build_model
+from ratelab.store import Store
 
 ENCODERS = {"minus": 1_999_424, "plus": 1_999_424 + 3_612_416}
 MARGINALS = {"normal": 0, "maf": 3_612_416, "vamp": 500 * 784 + 500}
+FAMILIES = {family["title"]: family["recipe"] for family in read_recipe("alemi2018/mnist-families").families}
+GRID = [0.1, 0.15, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 2.0, 4.0, 10.0]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -28,3 +38,119 @@ def test_a_family_has_the_published_number_of_parameters_and_a_finite_pass(encod
         assert seen.rate.isfinite().all()
         assert seen.distortion.isfinite().all()
         assert model.generate(2, LiveNoise(0)).target.shape == (2, 1, 28, 28)
+
+
+def parts_of(recipe: Recipe) -> tuple[str, str, str]:
+    return tuple(recipe.model[part]["name"] for part in ("encoder", "decoder", "marginal"))  # type: ignore[return-value]
+
+
+def test_a_familys_name_says_what_it_is_made_of() -> None:
+    assert len(FAMILIES) == 12
+    words = ({"-": "gaussian", "+": "flow"}, {"-": "bernoulli", "+": "pixelcnn++"}, {"-": "normal", "+": "maf", "v": "vamp"})
+    for title, recipe in FAMILIES.items():
+        assert parts_of(single(read_recipe(recipe))) == tuple(word[sign] for word, sign in zip(words, title, strict=True))
+
+
+def test_the_recipes_of_the_figures_have_the_papers_runs() -> None:
+    mnist, sweep = (expand(read_recipe(f"alemi2018/{name}")) for name in ("mnist-families", "mnist-sweep"))
+    assert len({parts_of(run) for run in mnist}) == 12
+    assert sorted({run.objective["beta"] for run in mnist}) == [run.objective["beta"] for run in sweep] == GRID
+    assert {parts_of(run) for run in sweep} == {("gaussian", "pixelcnn++", "vamp")}
+    deconv, pixelcnn, omniglot = (expand(read_recipe(f"alemi2018/omniglot-{n}")) for n in ("deconv", "pixelcnn", "sweep"))
+    assert len({parts_of(run) for run in [*deconv, *pixelcnn]}) == 12
+    assert sorted({run.objective["beta"] for run in deconv}) == [0.9, 1.0, 1.1]
+    assert sorted({run.objective["beta"] for run in pixelcnn}) == sorted(run.objective["beta"] for run in omniglot)
+    assert {run.data["name"] for run in [*deconv, *pixelcnn, *omniglot]} == {"omniglot"}
+    assert {run.model["marginal"].get("pseudo_inputs", 1000) for run in [*deconv, *pixelcnn]} == {1000}
+    for run in [*mnist, *deconv, *pixelcnn]:  # App. F.4
+        optimiser = run.optimiser
+        assert (optimiser["lr"], optimiser["normalise"], optimiser["constant"]) == (3e-4, True, 0.5)
+        assert (run.training.epochs, run.training.batch_size) == (200, 100)
+
+
+def test_the_small_tier_has_a_quarter_of_every_width() -> None:
+    def widths(tree: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for node in tree.values() if isinstance(tree, dict) else ():
+            if isinstance(node, dict) and "name" in node:
+                options = {k: v for k, v in node.items() if k in ("width", "features", "hidden", "pseudo_inputs")}
+                found |= {f"{node['name']}.{k}": np.ravel(v).tolist() for k, v in options.items()} | widths(node)
+        return found
+
+    for recipe in FAMILIES.values():
+        whole, small = (single(read_recipe(recipe + at)) for at in ("", "@small"))
+        assert parts_of(whole) == parts_of(small)
+        assert widths(whole.model).keys() == widths(small.model).keys()
+        for key, width in widths(whole.model).items():
+            assert widths(small.model)[key] == [w // 4 for w in width], key
+        assert small.data["limit"] == 5000
+        assert 10 <= small.training.epochs <= 20
+
+
+DIGITS = {"data": '{"name": "digits"}', "optimiser.constant": "0.5", "optimiser.lr": "3e-3", "training.batch_size": "50"}
+
+
+def on_digits(recipe: str, *more: str) -> list[Recipe]:
+    """A recipe's small tier on 8x8 images that need no download."""
+    narrow = {"model.encoder.network.width": "4", **DIGITS}
+    return expand(read_recipe(f"{recipe}@small"), [*(f"{key}={value}" for key, value in narrow.items()), *more])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_sampled_and_reconstructs(family: str) -> None:
+    (recipe,) = on_digits(FAMILIES[family])
+    dataset = DATASETS.build(recipe.data).load()
+    model = build_model(recipe, dataset).eval()
+    x = dataset.test.x[:3].astype(np.float32)
+    made = {**reconstruct(model, x, 0, draws=2), **{f"new {k}": v for k, v in sample(model, 3, 0).items()}}
+    for name, images in made.items():
+        assert images.shape == (3, 1, 8, 8), name
+        assert ((images >= 0) & (images <= 1)).all()
+    for name in ("sample", "new sample"):
+        assert set(np.unique(made[name])) <= {0.0, 1.0}
+    again = sample(model, 3, 0)["sample"]
+    assert np.array_equal(again, made["new sample"])
+
+
+def trained(recipes: list[Recipe], folder: Path) -> list[dict[str, float]]:
+    store = Store.create(folder)
+    made = [execute(recipe, store, Circumstances())["estimates"] for recipe in recipes]
+    return [{key: found[key]["value"] for key in ("rate", "distortion", "neg_elbo")} for found in made]
+
+
+@pytest.mark.slow
+@pytest.mark.spec("RD51")
+def test_powerful_decoders_spend_less_rate_than_simple_ones_at_beta_one(tmp_path: Path) -> None:
+    recipes = on_digits("alemi2018/mnist-families", "objective.beta=1.0", "training.epochs=30")
+    found = trained(recipes, tmp_path / "store")
+    rates = {
+        kind: [f["rate"] for r, f in zip(recipes, found, strict=True) if parts_of(r)[1] == kind]
+        for kind in ("bernoulli", "pixelcnn++")
+    }
+    assert len(rates["bernoulli"]) == len(rates["pixelcnn++"]) == 6
+    assert max(rates["pixelcnn++"]) < min(rates["bernoulli"])
+
+
+@pytest.mark.slow
+@pytest.mark.spec("RD52", "RD56")
+@pytest.mark.parametrize("recipe", ["mnist-sweep", "omniglot-sweep"])
+def test_the_rate_falls_with_beta_from_autoencoding_to_autodecoding(recipe: str, tmp_path: Path) -> None:
+    betas = [0.02, 0.1, 0.3, 1.0, 4.0]
+    recipes = on_digits(f"alemi2018/{recipe}", f"objective.beta={','.join(map(str, betas))}", "training.epochs=40")
+    found = trained(recipes, tmp_path / "store")
+    rates, distortions = ([f[key] for f in found] for key in ("rate", "distortion"))
+    assert spearmanr(betas, rates).statistic <= -0.9
+    assert spearmanr(betas, distortions).statistic >= 0.9
+    assert rates[-1] < 1.0  # autodecoding
+    assert distortions[0] < 0.5 * distortions[-1]  # towards autoencoding
+
+
+@pytest.mark.slow
+@pytest.mark.spec("RD55")
+def test_powerful_decoders_have_the_best_total_at_beta_one(tmp_path: Path) -> None:
+    simple, powerful = (
+        trained(on_digits(f"alemi2018/omniglot-{n}", "objective.beta=1.0", "training.epochs=30"), tmp_path / n)
+        for n in ("deconv", "pixelcnn")
+    )
+    assert len(simple) == len(powerful) == 6
+    assert min(f["neg_elbo"] for f in powerful) < min(f["neg_elbo"] for f in simple)

@@ -129,12 +129,45 @@ def _datasets() -> list[Row]:
     return _rows(DATASETS)
 
 
+def _flows() -> list[Row]:
+    from ratelab.distributions.flows import FLOWS
+
+    return _rows(FLOWS)
+
+
+FAMILIES = "alemi2018/mnist-families"
+
+
+def _families() -> list[Row]:
+    from ratelab.analysis.family import traits
+    from ratelab.runs import read_recipe, tiers
+
+    named = {family["title"]: str(family["recipe"]) for family in read_recipe(FAMILIES).families}
+    parts = {title: traits(read_recipe(recipe).base) for title, recipe in named.items()}
+    return [
+        {
+            "name": title,
+            "summary": ", ".join(f"{part} {kind}" for part, kind in parts[title].items()),
+            "recipe": recipe,
+            "tiers": tiers(recipe),
+            "options": [],
+        }
+        for title, recipe in named.items()
+    ]
+
+
 def _recipes() -> list[Row]:
-    from ratelab.runs import expand, read_recipe, shipped
+    from ratelab.runs import expand, read_recipe, shipped, tiers
 
     found = {name: read_recipe(name) for name in shipped()}
     return [
-        {"name": name, "summary": str(recipe.base.get("title", "")), "runs": len(expand(recipe)), "options": []}
+        {
+            "name": name,
+            "summary": str(recipe.base.get("title", "")),
+            "runs": len(expand(recipe)),
+            "tiers": tiers(name),
+            "options": [],
+        }
         for name, recipe in found.items()
     ]
 
@@ -144,10 +177,12 @@ KINDS: dict[str, Callable[[], list[Row]]] = {
     "encoders": _encoders,
     "decoders": _decoders,
     "marginals": _marginals,
+    "flows": _flows,
     "networks": _networks,
     "models": _models,
     "optimisers": _optimisers,
     "estimators": _estimators,
     "datasets": _datasets,
+    "families": _families,
     "recipes": _recipes,
 }

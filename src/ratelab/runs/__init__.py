@@ -5,7 +5,7 @@ from ratelab.runs.execute import execute
 from ratelab.runs.grid import expand, single
 from ratelab.runs.recipe import Recipe, resolve
 from ratelab.runs.results import finished, known
-from ratelab.runs.shelf import from_mapping, read_recipe, shipped
+from ratelab.runs.shelf import from_mapping, read_recipe, shipped, tiers
 from ratelab.runs.sweep import sweep
 from ratelab.runs.trained import Trained, open_run, recipe_of
 
@@ -25,4 +25,5 @@ __all__ = [
     "shipped",
     "single",
     "sweep",
+    "tiers",
 ]

@@ -14,7 +14,8 @@ from ratelab.core.errors import UserError
 from ratelab.runs.override import Override, apply, parse_values, split_assignment
 from ratelab.runs.places import placed
 from ratelab.runs.recipe import Recipe, resolve
-from ratelab.runs.shelf import RecipeFile
+from ratelab.runs.shelf import RecipeFile, members
+from ratelab.runs.tier import with_parts
 
 Axis = tuple[tuple[str, ...], list[Any]]
 LARGEST = 100_000
@@ -23,18 +24,18 @@ LARGEST = 100_000
 def expand(recipe: RecipeFile, assignments: Sequence[str] = ()) -> list[Recipe]:
     """All runs of a recipe, each once, in the order families, then axes, the last axis fastest.
 
-    ``assignments`` (``key=value`` or ``key=values``) have the last word: over the file, its families and its sweep.
+    ``assignments`` (``key=value`` or ``key=values``) have the last word: over the file, its families, its sweep and its tier.
     Raises :class:`UserError` that names the recipe and the key.
     """
     typed = [_placed(axis_of(text), Path()) for text in assignments]
     names = {path for path, _ in typed}
     try:
         swept = [_placed(file_axis(key, values), recipe.folder) for key, values in recipe.sweep.items()]
-        axes = [axis for axis in swept if axis[0] not in names] + typed
-        runs = math.prod(len(values) for _, values in axes) * max(1, len(recipe.families))
+        swept = [axis for axis in swept if axis[0] not in names]
+        runs = math.prod(len(values) for _, values in [*swept, *typed]) * max(1, len(recipe.families))
         if runs > LARGEST:
             raise UserError(f"this sweep has {runs} runs, more than {LARGEST}; take fewer values")
-        unique = {run.key(): run for run in map(resolve, _mappings(recipe, axes))}
+        unique = {run.key(): run for run in map(resolve, _mappings(recipe, swept, typed))}
     except UserError as error:
         raise UserError(f"{recipe.source}: {error}") from None
     return list(unique.values())
@@ -48,16 +49,25 @@ def single(recipe: RecipeFile, assignments: Sequence[str] = ()) -> Recipe:
     return runs[0]
 
 
-def _mappings(recipe: RecipeFile, axes: Sequence[Axis]) -> Iterator[dict[str, Any]]:
-    paths = [path for path, _ in axes]
-    base = {key: placed((key,), value, recipe.folder) for key, value in recipe.base.items()}
-    for family in recipe.families or ({},):
-        changes = [Override(path, placed(path, value, recipe.folder)) for path, value in _paths(family)]
-        for values in product(*(values for _, values in axes)):
-            changed = base
-            for override in [*changes, *map(Override, paths, values)]:
-                changed = apply(changed, override)
-            yield changed
+def _mappings(recipe: RecipeFile, swept: Sequence[Axis], typed: Sequence[Axis]) -> Iterator[dict[str, Any]]:
+    for start, family in members(recipe):
+        home = {key: recipe.folder if key in recipe.base else start.folder for key in start.base}
+        base = {key: placed((key,), value, home[key]) for key, value in start.base.items()}
+        fixed = [Override(path, placed(path, value, recipe.folder)) for path, value in _paths({**family, **recipe.keys})]
+        for values in product(*(values for _, values in [*swept, *typed])):
+            inside, last = values[: len(swept)], values[len(swept) :]
+            sized = with_parts(_changed(base, [*fixed, *_overrides(swept, inside)]), start.parts)
+            yield _changed(sized, _overrides(typed, last))
+
+
+def _overrides(axes: Sequence[Axis], values: Sequence[Any]) -> list[Override]:
+    return [Override(path, value) for (path, _), value in zip(axes, values, strict=True)]
+
+
+def _changed(recipe: dict[str, Any], overrides: Sequence[Override]) -> dict[str, Any]:
+    for override in overrides:
+        recipe = apply(recipe, override)
+    return recipe
 
 
 def _paths(family: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
