@@ -41,7 +41,8 @@ def test_a_family_has_the_published_number_of_parameters_and_a_finite_pass(encod
 
 
 def parts_of(recipe: Recipe) -> tuple[str, str, str]:
-    return tuple(recipe.model[part]["name"] for part in ("encoder", "decoder", "marginal"))  # type: ignore[return-value]
+    encoder, decoder, marginal = (str(recipe.model[part]["name"]) for part in ("encoder", "decoder", "marginal"))
+    return encoder, decoder, marginal
 
 
 def test_a_familys_name_says_what_it_is_made_of() -> None:

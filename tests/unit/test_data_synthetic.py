@@ -104,3 +104,17 @@ def test_the_environment_names_the_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("RATELAB_DATA", str(tmp_path / "elsewhere"))
     with pytest.raises(UserError, match="elsewhere"):
         load("mnist")
+
+
+def test_held_out_examples_are_taken_at_equal_distances_and_training_ones_stay() -> None:
+    whole = DATASETS.build(DATASETS.resolve("digits", "data")).load()
+    few = DATASETS.build(DATASETS.resolve({"name": "digits", "held_out": 10}, "data")).load()
+    assert len(few.train) == len(whole.train)
+    assert (len(few.validation), len(few.test)) == (10, 10)
+    for kept, of in ((few.validation, whole.validation), (few.test, whole.test)):
+        where = np.linspace(0, len(of) - 1, 10).round().astype(int)
+        assert np.array_equal(kept.x, of.x[where])
+        assert np.array_equal(kept.y, of.y[where])
+    assert len(DATASETS.build(DATASETS.resolve({"name": "digits", "held_out": 9999}, "data")).load().test) == len(whole.test)
+    with pytest.raises(UserError, match="held_out"):
+        DATASETS.resolve({"name": "digits", "held_out": 0}, "data")

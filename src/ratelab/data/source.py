@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from ratelab.core.dataset import Dataset, Split
@@ -19,10 +20,12 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 class Source(ABC):
     """Where a data set comes from. The fields of a subclass are its options in a recipe.
 
-    ``limit`` keeps only that many training examples (the first ones); validation and test stay whole.
+    ``limit`` keeps only that many training examples (the first ones); validation and test stay whole. ``held_out`` keeps only
+    that many examples of each of these two, evenly spaced (a test split may be sorted by class).
     """
 
     limit: Count | None = None
+    held_out: Count | None = None
 
     def load(self, folder: Path | None = None) -> Dataset:
         """Read the data set below ``folder`` (None: ``RATELAB_DATA``, else the user's cache).
@@ -30,7 +33,12 @@ class Source(ABC):
         Raises :class:`UserError` for a file that is missing, damaged, or not what its name says.
         """
         dataset = self.read(data_root(folder))
-        return dataset if self.limit is None else replace(dataset, train=first(dataset.train, self.limit))
+        if self.limit is not None:
+            dataset = replace(dataset, train=first(dataset.train, self.limit))
+        if self.held_out is not None:
+            validation, test = (spread(split, self.held_out) for split in (dataset.validation, dataset.test))
+            dataset = replace(dataset, validation=validation, test=test)
+        return dataset
 
     @abstractmethod
     def read(self, root: Path) -> Dataset:
@@ -40,6 +48,11 @@ class Source(ABC):
 def first(split: Split, n: int) -> Split:
     """The first ``n`` examples of a split."""
     return rows(split, slice(0, n))
+
+
+def spread(split: Split, n: int) -> Split:
+    """``n`` examples of a split at equal distances, all of it where it has no more."""
+    return split if n >= len(split) else rows(split, np.linspace(0, len(split) - 1, n).round().astype(int))
 
 
 def rows(split: Split, which: object) -> Split:

@@ -98,7 +98,7 @@ def _nodes(table: Table, name: str) -> Iterator[tuple[str, Any, Table]]:
 
 def _names() -> Iterator[str]:
     """The names of all entries that a recipe can hold."""
-    waiting, seen = list(TABLES.values()), []
+    waiting, seen = list(TABLES.values()), list[Table]()
     while waiting:
         table = waiting.pop()
         if any(table is other for other in seen):
