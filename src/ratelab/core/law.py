@@ -5,6 +5,7 @@ Much like a ``torch.distributions.Distribution``, with four differences that the
 only there); it scores in float32 under autocast; and it has a :meth:`Law.detached` twin whose parameters are held fixed.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -45,6 +46,11 @@ class Law(ABC):
     @abstractmethod
     def mean(self) -> Tensor:
         """The mean, ``(*batch, *event)``."""
+
+    @property
+    def capacity(self) -> float:
+        """The most nats that one value can carry: the logarithm of how many values there are, infinite for a continuous law."""
+        return math.inf
 
     def unit_log_prob(self, value: Tensor) -> Tensor | None:
         """log-density per unit of the event, ``(*batch, *event)``, or ``None`` when the law does not factorise."""

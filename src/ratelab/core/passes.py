@@ -94,6 +94,11 @@ class Pass:
         """K."""
         return self.distortion.shape[-2]
 
+    @property
+    def top(self) -> Layer:
+        """The top layer of the representation: the first that is not auxiliary."""
+        return next(layer for layer in self.layers if not layer.auxiliary)
+
     @cached_property
     def rates(self) -> Tensor:
         """(L, K, B) sampled rates in nats, top layer first; one row, the total, where the rate does not split."""

@@ -3,7 +3,8 @@
 Shared by every objective that is given a target (Alemi et al. 2018, section 4; Xiao and Bamler 2023, section 5).
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -43,19 +44,41 @@ def trial(model: Model, noise_seed: int = 0) -> Pass:
         model.train(training)
 
 
-def check_rate(model: Model, objective: str, rows: int = 1) -> None:
-    """:class:`UserError` where there is no finite rate to steer, or not one for each of ``rows`` targets."""
-    rates = trial(model).rates
+def check_rate(
+    model: Model, objective: str, rows: int = 1, targets: Sequence[float] = (), verb: str = "steers", what: str = "targets"
+) -> None:
+    """:class:`UserError` where the rate is not finite, not one for each of ``rows``, or cannot be as large as its target.
+
+    ``verb``: what the objective does with the rate; ``what``: what it has one of for each row.
+    """
+    seen = trial(model)
+    rates = seen.rates
     if not bool(rates.isfinite().all()):
         size = "infinite" if bool(rates.isinf().any()) else "unknown"
         raise UserError(
-            f"objective '{objective}' steers the rate, but this model's is {size}: its encoder has no density;"
+            f"objective '{objective}' {verb} the rate, but this model's is {size}: its encoder has no density;"
             " choose a stochastic encoder, e.g. 'gaussian'"
         )
     if rows > 1 and rates.shape[-3] != rows:
+        one = what.removesuffix("s")
         raise UserError(
-            f"objective '{objective}': {rows} targets, but this model's rate does not split over layers; give one target, the total"
+            f"objective '{objective}': {rows} {what}, but this model's rate does not split over layers; give one {one}, the total"
         )
+    if targets:
+        _check_capacity(seen, objective, targets)
+
+
+def _check_capacity(seen: Pass, objective: str, targets: Sequence[float]) -> None:
+    """:class:`UserError` where discrete latents have too few values to carry a target."""
+    capacities = [math.inf if layer.encoder is None else layer.encoder.capacity for layer in seen.layers]
+    if len(targets) == 1:
+        capacities = [sum(capacities)]
+    for target, capacity in zip(targets, capacities, strict=True):
+        if target > capacity:
+            raise UserError(
+                f"objective '{objective}': a rate of {target:g} nats is more than these discrete latents can carry, "
+                f"{capacity:.4g}; ask for less or give the model more latents"
+            )
 
 
 def missed(quantity: str, targets: Iterable[float], measured: Mapping[str, Result]) -> str:

@@ -1,5 +1,7 @@
 """Categorical laws over the states 0 .. k-1, from logits (Alemi et al. 2018, App. E; finite latents and finite data)."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,10 @@ class Categorical(Law):
     def mean(self) -> Tensor:
         """The most probable state: the mean of an index says nothing."""
         return self.log_probs.argmax(-1).to(self.log_probs.dtype)
+
+    @property
+    def capacity(self) -> float:
+        return math.log(self.log_probs.shape[-1])
 
     def draw(self, noise: Noise, samples: int | None = None) -> Draw:
         """By the Gumbel-max rule, so that a mode request yields the mode."""

@@ -4,6 +4,7 @@ A relaxed draw is softmax((log pi + g) / tau) (Jang et al. 2017; Maddison et al.
 and the relaxed draw's gradient back. Masses are those of the categorical law: log pi.y, exact for one-hot y.
 """
 
+import math
 from typing import Literal
 
 from torch import Tensor
@@ -32,6 +33,10 @@ class OneHot(Law):
     @property
     def mean(self) -> Tensor:
         return self.log_probs.exp().flatten(-2)
+
+    @property
+    def capacity(self) -> float:
+        return self.groups * math.log(self.states)
 
     def draw(self, noise: Noise, samples: int | None = None) -> Draw:
         lead = () if samples is None else (samples,)

@@ -12,10 +12,12 @@ from pydantic import Field
 from torch import Tensor
 
 from ratelab.core.errors import UserError
-from ratelab.core.objective import Loss, Objective, Setting, State
+from ratelab.core.model import Model
+from ratelab.core.objective import Loss, Objective, Player, Setting, State
 from ratelab.core.passes import Pass
 from ratelab.core.reference import A18, C19, FU19, HIGGINS17, X23, Reference
 from ratelab.core.schedule import Cyclical, Linear, Schedule
+from ratelab.core.serving import check_prices
 from ratelab.core.target import one_per_layer, priced
 
 Weight = Annotated[float, Field(ge=0)]
@@ -53,6 +55,10 @@ class Beta(Objective):
             self.hyper("beta", spread(beta, bins, len(setting.latent_shapes)))
         self.epochs = setting.epochs
         self.schedule = rising(annealing, cycles, setting.epochs)
+
+    def players(self, model: Model) -> tuple[Player, ...]:
+        check_prices(model, "beta", self.beta)
+        return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:
         distortion, rates = seen.mean(seen.distortion), seen.mean(seen.closed_rates)

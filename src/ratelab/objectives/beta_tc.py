@@ -35,8 +35,10 @@ class BetaTC(Objective):
         self.examples, self.sampling = setting.examples, sampling
 
     def players(self, model: Model) -> tuple[Player, ...]:
-        check_rate(model, "beta-tc")
+        check_rate(model, "beta-tc", verb="minimises")
         top = trial(model).layers[0]
+        if top.auxiliary:
+            raise UserError("objective 'beta-tc' needs the encoder's law of the latents, an integral in this model; use 'beta'")
         if top.encoder is None or top.z.ndim < 3 or top.encoder.unit_log_prob(top.z) is None:
             raise UserError("objective 'beta-tc' needs an encoder that factorises over its latents, e.g. 'gaussian'")
         return super().players(model)

@@ -40,7 +40,7 @@ class Capacity(Objective):
         self.epochs, self.schedule = setting.epochs, Linear(opening * setting.epochs)
 
     def players(self, model: Model) -> tuple[Player, ...]:
-        check_rate(model, "capacity")
+        check_rate(model, "capacity", targets=[float(self.rate)])
         return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:

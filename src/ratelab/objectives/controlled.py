@@ -53,7 +53,7 @@ class ControlledRate(Objective):
         return {"average": zero, "integral": zero.clone(), "steps": self.rate.new_zeros(())}
 
     def players(self, model: Model) -> tuple[Player, ...]:
-        check_rate(model, "controlled-rate", self.rate.numel() if self.layered else 1)
+        check_rate(model, "controlled-rate", self.rate.numel() if self.layered else 1, self.rate.reshape(-1).tolist())
         return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:

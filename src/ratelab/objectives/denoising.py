@@ -10,10 +10,12 @@ from pydantic import Field
 from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
+from ratelab.core.errors import UserError
 from ratelab.core.model import Model
-from ratelab.core.objective import Loss, Objective, Setting, State, Turn
+from ratelab.core.objective import Loss, Objective, Player, Setting, State, Turn
 from ratelab.core.passes import Pass
 from ratelab.core.reference import C19, VINCENT08, Reference
+from ratelab.core.serving import check_prices
 from ratelab.core.target import priced
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -42,6 +44,14 @@ class Denoising(Objective):
         self.hyper("beta", beta)
         self.hyper("level", level)
         self.corruption = corruption
+
+    def players(self, model: Model) -> tuple[Player, ...]:
+        check_prices(model, "denoising", self.beta)
+        if not model.event_shape:
+            raise UserError(
+                "objective 'denoising' corrupts values, and an example of this model is a state's index; use 'beta'"
+            )
+        return super().players(model)
 
     def turn(self, model: Model, batch: Batch, noise: Noise, state: State) -> Turn:
         seen = model(replace(batch, x=self._corrupted(batch.x, noise)), noise, self.samples, self.path)

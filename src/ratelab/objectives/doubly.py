@@ -9,12 +9,12 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from ratelab.core.errors import UserError
 from ratelab.core.model import Model
 from ratelab.core.objective import Loss, Objective, Player, Setting, State, valued
 from ratelab.core.passes import Pass
 from ratelab.core.reference import TUCKER19, Reference
-from ratelab.core.target import check_rate, trial
+from ratelab.core.serving import check_drawn, check_laws, check_one_layer
+from ratelab.core.target import check_rate
 from ratelab.objectives.iwae import log_mean_weight
 from ratelab.objectives.sticking import held_log_encoder
 
@@ -29,9 +29,10 @@ class DoublyReparameterised(Objective):
         self.samples = samples
 
     def players(self, model: Model) -> tuple[Player, ...]:
-        check_rate(model, "doubly-reparameterised")
-        if len(trial(model).layers) > 1:
-            raise UserError("objective 'doubly-reparameterised' serves one layer of latents only; for more of them use 'iwae'")
+        check_rate(model, "doubly-reparameterised", verb="weighs draws by")
+        check_drawn(model, "doubly-reparameterised")
+        check_one_layer(model, "doubly-reparameterised", "iwae")
+        check_laws(model, "doubly-reparameterised")
         return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:

@@ -6,9 +6,11 @@ rate in closed form where one exists; the last has the least variance and is the
 
 from typing import Literal
 
-from ratelab.core.objective import Loss, Objective, Setting, State
+from ratelab.core.model import Model
+from ratelab.core.objective import Loss, Objective, Player, Setting, State
 from ratelab.core.passes import Pass
 from ratelab.core.reference import K19, KINGMA14, Reference
+from ratelab.core.target import check_rate
 
 Form = Literal["closed", "sampled", "joint"]
 
@@ -21,6 +23,10 @@ class Elbo(Objective):
     def __init__(self, setting: Setting, *, form: Form = "closed") -> None:
         super().__init__()
         self.form = form
+
+    def players(self, model: Model) -> tuple[Player, ...]:
+        check_rate(model, "elbo", verb="minimises")
+        return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:
         if self.form == "closed":

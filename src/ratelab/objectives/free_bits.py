@@ -22,7 +22,8 @@ class FreeBits(Objective):
     """D + sum_j max(lambda, E[R_j]), in nats: at least D + R, and equal to it at lambda = 0.
 
     ``bits``: lambda, in nats per group, whatever its name says. ``per``: what a group is: a ``dimension``; a ``group``, i.e. one entry
-    of the first axis of a layer (a feature map, or ``size`` neighbouring dimensions of a vector); or a whole ``layer``.
+    of the first axis of a layer (a feature map, or ``size`` neighbouring dimensions of a vector); or a whole ``layer`` (all of them
+    together where the rate does not split).
     """
 
     references = (Reference(KINGMA16, "eq. 15"), Reference(K19, "eq. 2.70"))
@@ -45,22 +46,24 @@ class FreeBits(Objective):
 
     def players(self, model: Model) -> tuple[Player, ...]:
         check_rate(model, "free-bits")
-        if self.per != "layer" and any(layer.unit_rate is None for layer in trial(model).layers):
+        seen = trial(model)
+        if self.per != "layer" and (not seen.splits or any(layer.unit_rate is None for layer in seen.layers)):
             raise UserError(
                 f"objective 'free-bits': this model's rate is not a sum over latents, so there is none per {self.per}; set per: layer"
             )
         return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:
-        rates = torch.cat([self._groups(layer, seen) for layer in seen.layers], -1)
+        per_layer = self.per == "layer"
+        rates = (
+            seen.mean(seen.closed_rates) if per_layer else torch.cat([self._groups(layer, seen) for layer in seen.layers], -1)
+        )
         total = seen.mean(seen.distortion) + torch.maximum(rates, self.bits).sum(-1)
         below = (rates < self.bits).to(rates.dtype).mean(-1)
         return Loss(total, {"share_below": below.detach()}, state)
 
     def _groups(self, layer: Layer, seen: Pass) -> Tensor:
         """(G,) mean rates of one layer's groups, nats."""
-        if self.per == "layer":
-            return seen.mean(layer.closed_rate).unsqueeze(-1)
         units = layer.unit_rate
         assert units is not None
         event = len(layer.marginal.event_shape)

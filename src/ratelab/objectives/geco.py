@@ -56,7 +56,7 @@ class Geco(Objective):
         return {name: self.target.new_zeros(()) for name in ("log_multiplier", "average", "steps")}
 
     def players(self, model: Model) -> tuple[Player, ...]:
-        check_rate(model, "geco")
+        check_rate(model, "geco", targets=[float(self.target)] if self.held == "rate" else ())
         return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:

@@ -16,7 +16,8 @@ from ratelab.core.model import Model
 from ratelab.core.objective import Loss, Objective, Player, Setting, State, Turn
 from ratelab.core.passes import Pass
 from ratelab.core.reference import C19, TOLSTIKHIN18, ZHAO17, Reference
-from ratelab.core.target import check_rate, priced
+from ratelab.core.serving import check_drawn, check_prices
+from ratelab.core.target import priced
 from ratelab.divergences.mmd import Kernel, infovae_rbf, median_width, mmd2, multi_scale_imq, rbf
 
 KernelName = Literal["imq", "rbf", "median-rbf"]
@@ -53,13 +54,13 @@ class InfoVae(Objective):
         self.kernel, self.biased = kernel, biased
 
     def players(self, model: Model) -> tuple[Player, ...]:
-        if float(self.alpha) < 1:
-            check_rate(model, "infovae")
+        check_prices(model, "infovae", 1 - self.alpha)
+        check_drawn(model, "infovae" if float(self.alpha) < 1 else "vim")
         return super().players(model)
 
     def turn(self, model: Model, batch: Batch, noise: Noise, state: State) -> Turn:
         seen = model(batch, noise, self.samples, self.path)
-        top = seen.layers[0]
+        top = seen.top
         codes = top.z.flatten(2) if top.z.ndim > 2 else top.z.unsqueeze(-1)
         drawn = top.marginal.draw(noise, batch.size).value.reshape(batch.size, -1)
         discrepancy = mmd2(codes, drawn, self._kernel(codes, drawn), biased=self.biased).mean()

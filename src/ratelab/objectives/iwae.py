@@ -8,9 +8,11 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from ratelab.core.objective import Loss, Objective, Setting, State
+from ratelab.core.model import Model
+from ratelab.core.objective import Loss, Objective, Player, Setting, State
 from ratelab.core.passes import Pass
 from ratelab.core.reference import BURDA16, K19, Reference
+from ratelab.core.target import check_rate
 
 
 class Iwae(Objective):
@@ -21,6 +23,10 @@ class Iwae(Objective):
     def __init__(self, setting: Setting, *, samples: Annotated[int, Field(ge=1)] = 5) -> None:
         super().__init__()
         self.samples = samples
+
+    def players(self, model: Model) -> tuple[Player, ...]:
+        check_rate(model, "iwae", verb="weighs draws by")
+        return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:
         bound = log_mean_weight(seen)

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
 from ratelab.core.model import Model
-from ratelab.core.objective import Loss, Objective, Setting, State, Turn
+from ratelab.core.objective import Loss, Objective, Player, Setting, State, Turn
 from ratelab.core.passes import Pass
 from ratelab.core.reference import K19, Reference
+from ratelab.core.target import check_rate
 
 
 class MaximumAPosteriori(Objective):
@@ -29,6 +30,10 @@ class MaximumAPosteriori(Objective):
         super().__init__()
         self.hyper("spread", spread)
         self.examples = setting.examples
+
+    def players(self, model: Model) -> tuple[Player, ...]:
+        check_rate(model, "map", verb="minimises")
+        return super().players(model)
 
     def turn(self, model: Model, batch: Batch, noise: Noise, state: State) -> Turn:
         seen = model(batch, noise, self.samples, self.path)

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
-from ratelab.core.errors import UserError
 from ratelab.core.model import Model
 from ratelab.core.objective import Loss, Objective, Player, Setting, State, Turn, valued
 from ratelab.core.passes import Layer, Pass
 from ratelab.core.reference import GU16, Reference
-from ratelab.core.target import trial
+from ratelab.core.serving import check_one_layer
 from ratelab.objectives.score_function import Samples, check_scores, log_densities
 
 
@@ -29,8 +28,7 @@ class MuProp(Objective):
 
     def players(self, model: Model) -> tuple[Player, ...]:
         check_scores(model, "muprop")
-        if len(trial(model).layers) > 1:
-            raise UserError("objective 'muprop' serves one layer of latents only; for more of them use 'nvil'")
+        check_one_layer(model, "muprop", "nvil")
         return super().players(model)
 
     def turn(self, model: Model, batch: Batch, noise: Noise, state: State) -> Turn:

@@ -3,16 +3,17 @@
 It falls as alpha rises: alpha -> 1 is the ELBO, alpha = 0 the importance-weighted bound, alpha < 0 goes above it.
 """
 
-import math
 from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from ratelab.core.objective import Loss, Objective, Setting, State
+from ratelab.core.model import Model
+from ratelab.core.objective import Loss, Objective, Player, Setting, State
 from ratelab.core.passes import Pass
 from ratelab.core.reference import LI16, Reference
+from ratelab.core.target import check_rate
 
 NEAR_ONE = 1e-3  # closer to 1 the logarithm loses its digits, and the bound is the ELBO to that order
 
@@ -34,11 +35,15 @@ class Renyi(Objective):
         self.hyper("alpha", alpha)
         self.samples = samples
 
+    def players(self, model: Model) -> tuple[Player, ...]:
+        check_rate(model, "renyi", verb="weighs draws by")
+        return super().players(model)
+
     def loss(self, seen: Pass, state: State) -> Loss:
         log_weights = -(seen.distortion + seen.rate)
         power = 1 - self.alpha
         elbo_like = power.abs() < NEAR_ONE
         safe = torch.where(elbo_like, torch.ones_like(power), power)
-        bound = (torch.logsumexp(safe * log_weights, -2) - math.log(seen.samples)) / safe
-        bound = torch.where(elbo_like, log_weights.mean(-2), bound)
+        bound = torch.logsumexp(safe * log_weights + seen.weight.log(), -2) / safe
+        bound = torch.where(elbo_like, seen.per_example(log_weights), bound)
         return Loss(-seen.mean(bound.unsqueeze(-2)), {}, state)

@@ -15,6 +15,7 @@ from ratelab.core.model import Model
 from ratelab.core.objective import Loss, Objective, Player, Setting, State, valued
 from ratelab.core.passes import Pass
 from ratelab.core.reference import K19, WILLIAMS92, Reference
+from ratelab.core.serving import check_drawn, check_laws
 from ratelab.core.target import check_rate
 from ratelab.encoders.categorical import CategoricalEncoder
 
@@ -69,8 +70,10 @@ def log_densities(seen: Pass) -> tuple[Tensor, Tensor]:
 
 
 def check_scores(model: Model, objective: str) -> None:
-    """:class:`UserError` where draws have no density, or are relaxed ones that the categorical density does not describe."""
-    check_rate(model, objective)
+    """:class:`UserError` where draws have no density of their own, or are relaxed ones that the categorical one does not describe."""
+    check_rate(model, objective, verb="weighs draws by")
+    check_drawn(model, objective)
+    check_laws(model, objective)
     if any(isinstance(module, CategoricalEncoder) and module.gradient == "relaxed" for module in model.modules()):
         raise UserError(
             f"objective '{objective}' scores one-hot draws, and this encoder's are relaxed; set gradient: straight-through in it"

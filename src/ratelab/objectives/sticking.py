@@ -6,11 +6,11 @@ log e. The second has mean zero, so it can be left out; what remains has no vari
 
 from torch import Tensor
 
-from ratelab.core.errors import UserError
 from ratelab.core.model import Model
 from ratelab.core.objective import Loss, Objective, Player, Setting, State
 from ratelab.core.passes import Layer, Pass
 from ratelab.core.reference import ROEDER17, Reference
+from ratelab.core.serving import check_drawn, check_laws
 from ratelab.core.target import check_rate
 
 
@@ -23,7 +23,9 @@ class StickingTheLanding(Objective):
         super().__init__()
 
     def players(self, model: Model) -> tuple[Player, ...]:
-        check_rate(model, "sticking-the-landing")
+        check_rate(model, "sticking-the-landing", verb="minimises")
+        check_drawn(model, "sticking-the-landing")
+        check_laws(model, "sticking-the-landing")
         return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:
@@ -37,6 +39,5 @@ def held_log_encoder(layer: Layer) -> Tensor:
 
     What an upper layer's draw does to the law is held too: given that draw, the score still has mean zero.
     """
-    if layer.encoder is None:
-        raise UserError("this objective needs an encoder with a density; the model has none")
+    assert layer.encoder is not None
     return layer.encoder.detached().log_prob(layer.z)

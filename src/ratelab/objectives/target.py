@@ -52,7 +52,7 @@ class TargetRate(Objective):
         self.schedule = None if late_weight is None else Step(late, late_weight / weight)
 
     def players(self, model: Model) -> tuple[Player, ...]:
-        check_rate(model, "target-rate", self.rate.numel() if self.layered else 1)
+        check_rate(model, "target-rate", self.rate.numel() if self.layered else 1, self.rate.reshape(-1).tolist())
         return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:
