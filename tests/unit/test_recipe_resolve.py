@@ -52,7 +52,7 @@ def test_rates_and_distortion_are_always_measured() -> None:
         (changed(objective={"name": "beta", "bta": 1}), "objective.bta: unknown key 'bta'; did you mean 'beta'?"),
         (changed(objective={"name": "beta", "beta": -1}), "greater than or equal to 0; got -1"),
         (changed(objective={"name": "beta", "beta": "1"}), "objective.beta"),
-        (changed(objective={"beta": 1}), "objective: expected an objective by name, e.g. 'objective: beta'"),
+        (changed(objective={"weight": 1}), "objective: expected an objective by name, e.g. 'objective: beta'"),
         (changed(objective={"name": ["beta"]}), "unknown objective"),
         (changed(model={"name": "vae", "latent_dim": 2.5}), "model.latent_dim: expected a whole number; got 2.5"),
         (changed(model={"name": "vae", "encoder": "gausian"}), "model.encoder: unknown encoder 'gausian'"),

@@ -90,7 +90,9 @@ def test_what_a_model_lacks_is_named(case: str, name: str, options: dict, says: 
 @pytest.mark.parametrize("name", ["target-rate", "controlled-rate", "geco", "capacity"])
 def test_a_rate_above_what_discrete_latents_can_carry_is_refused(name: str) -> None:
     """Two groups of three states: 2 log 3 = 2.197 nats; six codes of a table: log 4."""
-    assert "a rate of 2.2 nats is more than these discrete latents can carry, 2.197" in refusal("vae, categorical", name, rate=2.2)
+    assert "a rate of 2.2 nats is more than these discrete latents can carry, 2.197" in refusal(
+        "vae, categorical", name, rate=2.2
+    )
     assert "carry, 1.386" in refusal("tables", name, rate=1.4)
     model, _ = build("vae, categorical")
     assert objective(model, name, rate=2.19).players(model)
@@ -130,7 +132,9 @@ def test_a_negative_weight_is_refused(name: str, option: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
-@pytest.mark.parametrize("case", ["vae", "vae, categorical straight through", "vae, iaf flow that sees x", "auxiliary", "tables"])
+@pytest.mark.parametrize(
+    "case", ["vae", "vae, categorical straight through", "vae, iaf flow that sees x", "auxiliary", "tables"]
+)
 def test_what_is_not_refused_takes_a_finite_step(name: str, case: str) -> None:
     """No objective accepts a model in silence and then fails, or divides by nothing, in the first step."""
     assert case in CASES
@@ -168,7 +172,7 @@ def test_infomax_matches_the_representation_not_its_auxiliary() -> None:
 @pytest.mark.parametrize("alpha", [-0.5, 0.0, 0.5, 0.9995, 2.0])
 def test_renyi_of_an_exact_sum_weighs_its_terms(alpha: float) -> None:
     """1/(1-a) log sum_z e(z|x) w(z)^(1-a): at a = 0 the evidence itself."""
-    model, dataset = build("tables")
+    model, _ = build("tables")
     model.double()
     seen = model(Batch(torch.arange(6, dtype=torch.float64)), LiveNoise(0, dtype=torch.float64))
     found = -objective(model, "renyi", alpha=alpha).loss(seen, {}).total.detach()

@@ -43,6 +43,7 @@ def train_command(
     Exits with code 1 when the run failed. A run that diverged is a result, not a
     failure.
     """
+    from ratelab.core.target import off_target
     from ratelab.runs import execute, read_recipe, single
     from ratelab.runs.execute import Run, fail, reason
     from ratelab.runs.interrupt import announced
@@ -58,7 +59,8 @@ def train_command(
         def on_row(row: Mapping[str, Any]) -> None:
             nonlocal trained
             trained = True
-            report(row["epoch"], f"R {plain(row['train/rate'], 1)} D {plain(row['train/distortion'], 1)} nats (training)")
+            here = f"R {plain(row['train/rate'], 1)} D {plain(row['train/distortion'], 1)} nats (training)"
+            report(row["epoch"], here + off_target(row))
 
         try:
             results = execute(chosen, home, under, on_row=on_row)

@@ -25,12 +25,13 @@ def plain(value: float, digits: int = 2) -> str:
 
 
 def rate_and_distortion(results: Mapping[str, Any]) -> str:
-    """``R 12.3 D 20.1 nats`` of a run's results, or its status and why it has none."""
+    """``R 12.3 D 20.1 nats`` of a run's results and the target it missed, or its status and why it has none."""
     estimates = results.get("estimates", {})
     if results["status"] != "done" or not {"rate", "distortion"} <= set(estimates):
         return f"{results['status']}{': ' + results['why'] if results.get('why') else ''}"
     rate, distortion = (Estimate.from_json(estimates[name]).value for name in ("rate", "distortion"))
-    return f"R {plain(rate, 1)} D {plain(distortion, 1)} nats"
+    missed = f"; {results['why']}" if results.get("why") else ""
+    return f"R {plain(rate, 1)} D {plain(distortion, 1)} nats{missed}"
 
 
 def labels(recipes: Sequence[Mapping[str, Any]]) -> list[str]:

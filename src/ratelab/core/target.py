@@ -5,6 +5,7 @@ Shared by every objective that is given a target (Alemi et al. 2018, section 4; 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -100,6 +101,20 @@ def missed(quantity: str, targets: Iterable[float], measured: Mapping[str, Resul
     wanted = ", ".join(f"{target:g}" for target, _ in pairs)
     got = ", ".join(f"{estimate.value:.1f} +- {estimate.stderr:.1f}" for _, estimate in pairs)
     return f"target{'s' if len(pairs) > 1 else ''} {wanted} nats not reached: {got}"
+
+
+def off_target(row: Mapping[str, Any]) -> str:
+    """How far a training's epoch was from the target it was given, for its progress line; empty where none was.
+
+    >>> off_target({"train/target_gap": -8.76}), off_target({"train/target_gap": [0.02, -3.0]}), off_target({})
+    (', off target by -8.8', ', off targets by +0.0, -3.0', '')
+    """
+    gap = row.get("train/target_gap")
+    if gap is None:
+        return ""
+    if isinstance(gap, list):
+        return f", off targets by {', '.join(f'{one:+.1f}' for one in gap)}"
+    return f", off target by {gap:+.1f}"
 
 
 def _reached(target: float, estimate: Estimate) -> bool:

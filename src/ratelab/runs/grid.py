@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ratelab.core.errors import UserError
+from ratelab.objectives.asked import check_words
 from ratelab.runs.override import Override, apply, parse_values, split_assignment
 from ratelab.runs.places import placed
 from ratelab.runs.recipe import Recipe, resolve
@@ -30,6 +31,7 @@ def expand(recipe: RecipeFile, assignments: Sequence[str] = ()) -> list[Recipe]:
     typed = [_placed(axis_of(text), Path()) for text in assignments]
     names = {path for path, _ in typed}
     try:
+        check_words([path[1] for path in names if path[0] == "objective" and len(path) == 2])
         swept = [_placed(file_axis(key, values), recipe.folder) for key, values in recipe.sweep.items()]
         swept = [axis for axis in swept if axis[0] not in names]
         runs = math.prod(len(values) for _, values in [*swept, *typed]) * max(1, len(recipe.families))

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from ratelab.core.errors import UserError
 from ratelab.core.table import Table
+from ratelab.objectives.asked import reworded
 from ratelab.runs.rooms import DEFAULTS, TABLES
 from ratelab.runs.yaml12 import parse
 
@@ -53,6 +54,8 @@ def apply(recipe: Mapping[str, Any], override: Override) -> dict[str, Any]:
         return {**recipe, head: override.value}
     given = recipe.get(head)
     section = DEFAULTS.get(head, {}) if given is None else given
+    if head == "objective" and len(rest) == 1:
+        section = reworded(section, rest[0])
     return {**recipe, head: _changed(section, TABLES.get(head), rest, override, head)}
 
 

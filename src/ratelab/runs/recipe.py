@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ratelab.core.errors import UserError, nearest
 from ratelab.core.table import describe, relaxed
 from ratelab.estimators import ESTIMATORS
+from ratelab.objectives.asked import asked
 from ratelab.runs.places import without_place
 from ratelab.runs.rooms import DEFAULTS, TABLES
 from ratelab.training import Plan
@@ -80,7 +81,7 @@ def resolve(given: Mapping[str, Any]) -> Recipe:
         if key not in Recipe.model_fields:
             raise UserError(f"unknown key '{key}'{nearest(str(key), Recipe.model_fields)}")
     for section, table in TABLES.items():
-        node = sections.get(section)
+        node = asked(sections.get(section)) if section == "objective" else sections.get(section)
         node = DEFAULTS.get(section) if node is None else node
         if node is None:
             raise UserError(f"{section}: this key is required, e.g. '{section}: {next(iter(table))}'")

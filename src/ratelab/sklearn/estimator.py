@@ -18,6 +18,7 @@ from torch import nn
 
 from ratelab.core.errors import UserError
 from ratelab.core.model import Model
+from ratelab.core.target import off_target
 from ratelab.estimators.rate_distortion import RateDistortion
 from ratelab.evaluation import latents
 from ratelab.sklearn import storage
@@ -300,5 +301,5 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         held_out = f", held out {row['validation/neg_elbo']:.4g}" if "validation/neg_elbo" in row else ""
         self._say(
             f"epoch {row['epoch']}/{self.epochs}: rate {row['train/rate']:.4g}, distortion {row['train/distortion']:.4g}, "
-            f"-ELBO {row['train/neg_elbo']:.4g}{held_out} nats"
+            f"-ELBO {row['train/neg_elbo']:.4g}{held_out} nats{off_target(row)}"
         )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ratelab.core.target import tolerance
+from ratelab.objectives.asked import asked
 from ratelab.sklearn.settings import Settings
 
 
@@ -25,11 +26,14 @@ class Goal:
     @property
     def node(self) -> dict[str, Any]:
         """What is minimised, as a node of the objective table."""
-        if self.settings.rate is not None:
-            return {"name": "controlled-rate", "rate": self.settings.rate}
-        if self.settings.distortion is not None:
-            return {"name": "controlled-distortion", "distortion": self.settings.distortion - self.log_jacobian}
-        return {"name": "beta", "beta": self.settings.beta}
+        rate = self.settings.rate
+        if rate is not None:
+            node = asked({"rates" if isinstance(rate, tuple) else "rate": rate})
+        elif self.settings.distortion is not None:
+            node = asked({"distortion": self.settings.distortion - self.log_jacobian})
+        else:
+            node = asked({"beta": self.settings.beta})
+        return dict(node)
 
     def merit(self, row: Mapping[str, Any]) -> float | None:
         """What early stopping compares, on the validation rows (lower is better); None for an epoch that misses the target.

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ratelab.core.errors import UserError, nearest
+from ratelab.objectives.asked import TARGETS, check_words
 
 LIKELIHOODS = ("auto", "bernoulli", "gaussian")
 DEVICES = ("auto", "cpu", "cuda")
@@ -114,11 +115,7 @@ def weights(beta: Any, layers: int) -> tuple[float, ...]:
 
 def targets(params: Mapping[str, Any], layers: int) -> tuple[float | tuple[float, ...] | None, float | None]:
     """The rate (a total, or one per layer) and the distortion asked for; at most one of them, and no beta beside it."""
-    given = [name for name in ("rate", "rates", "distortion") if params[name] is not None]
-    if len(given) > 1:
-        raise UserError(f"{' and '.join(given)} contradict each other: only one of them can be held; leave out the others")
-    if given and params["beta"] != 1:
-        raise UserError(f"beta and {given[0]} contradict each other: the price follows from the target; leave beta at 1")
+    check_words([name for name in TARGETS if params[name] is not None] + ["beta"] * (params["beta"] != 1))
     rates, distortion = params["rates"], params["distortion"]
     if rates is not None:
         if not isinstance(rates, (tuple, list)) or len(rates) != layers:
