@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from ratelab.core.asked import TARGETS, check_words
 from ratelab.core.errors import UserError, nearest
-from ratelab.objectives.asked import TARGETS, check_words
 
 LIKELIHOODS = ("auto", "bernoulli", "gaussian")
 DEVICES = ("auto", "cpu", "cuda")
