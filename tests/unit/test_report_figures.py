@@ -17,6 +17,8 @@ from ratelab.report.look import COLOURS, marks, to_png, to_svg
 from ratelab.report.parts_figure import differing_parts, parts_figure
 from ratelab.report.phase_figure import phase_figure
 from ratelab.report.plane_figure import plane_figure
+from ratelab.report.toy_figure import toy_figure
+from ratelab.report.toy_plane_figure import toy_plane_figure
 from synthetic_store import recipe, run_id, write_run, write_sweep, write_twelve_families
 
 
@@ -158,3 +160,45 @@ def test_without_logs_there_are_no_training_curves(tmp_path: Path) -> None:
     write_run(tmp_path, "a", [1.0], 3.0, given=recipe())
     (tmp_path / run_id("a") / "log.jsonl").unlink()
     assert curves_figure(plane(tmp_path)) is None
+
+
+def toy_column(codes: int) -> dict[str, np.ndarray]:
+    """Laws and tables of a made-up toy model of four states."""
+    x, z = np.full(4, 0.25), np.full(codes, 1 / codes)
+    return {
+        **dict.fromkeys(("p*(x)", "g(x)", "d(x)"), x),
+        **dict.fromkeys(("m(z)", "e(z)", "e(z|0)", "e(z|1)"), z),
+        "e(z|x)": np.tile(z, (4, 1)),
+        "d(x|z)": np.tile(x, (codes, 1)),
+        "p(x'|x)": np.tile(x, (4, 1)),
+    }
+
+
+@pytest.mark.spec("RD60")
+def test_the_toy_panel_has_five_rows_for_three_models() -> None:
+    columns = {"(a) optimum": toy_column(2), "(b) ELBO": toy_column(6), "(c) target": toy_column(6)}
+    figure = toy_figure(columns)
+    panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert len(panels) == 15
+    for axes, (title, column) in zip(panels[:3], columns.items(), strict=True):
+        assert axes.get_title() == title
+        assert [bar.get_height() for bar in axes.patches] == column["p*(x)"].tolist()
+        assert len(axes.lines) == 2  # g(x) and d(x)
+    for axes, column in zip(panels[3:6], columns.values(), strict=True):
+        assert [bar.get_height() for bar in axes.patches] == column["m(z)"].tolist()
+        assert len(axes.lines) == 3  # e(z), and of each class
+    for i, name in enumerate(("e(z|x)", "d(x|z)", "p(x'|x)")):
+        for axes, column in zip(panels[6 + 3 * i : 9 + 3 * i], columns.values(), strict=True):
+            assert np.array_equal(axes.images[0].get_array(), column[name])
+    assert all(axes.get_xlabel() for axes in panels)
+    assert legends_lie_off_the_data(figure)
+
+
+def test_toy_models_lie_beside_the_exact_curves() -> None:
+    curve = {"rate": np.array([0.1, 0.5]), "distortion": np.array([3.0, 2.0])}
+    groups = {"ELBO": [{"rate": 0.0, "distortion": 2.5}], "target": [{"rate": 0.5, "distortion": 2.0}]}
+    figure = toy_plane_figure(groups, curve, entropy=2.5)
+    whole, close = figure.axes
+    assert [tuple(np.concatenate(found.get_data())) for found in whole.lines[:2]] == [(0, 2.5, 2.5, 0), (0.1, 0.5, 3.0, 2.0)]
+    assert [tuple(np.concatenate(found.get_data())) for found in close.lines[2:]] == [(0.0, 2.5), (0.5, 2.5), (0.5, 2.5)]
+    assert legends_lie_off_the_data(figure)

@@ -15,6 +15,7 @@ from ratelab.cli.data import app as data_app
 from ratelab.cli.demo import demo_command
 from ratelab.cli.encode import encode_command
 from ratelab.cli.evaluate import evaluate_command
+from ratelab.cli.figure import figure_command
 from ratelab.cli.frontier import frontier_command
 from ratelab.cli.interpolate import interpolate_command
 from ratelab.cli.list import list_command
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "evaluate": evaluate_command,
     "frontier": frontier_command,
     "report": report_command,
+    "figure": figure_command,
     "sample": sample_command,
     "reconstruct": reconstruct_command,
     "interpolate": interpolate_command,

@@ -26,11 +26,13 @@ class Support(str, Enum):
 class Split:
     """One split. ``x``: (N, \\*event), images as (N, C, H, W); ``y``: (N,) integer labels or None.
 
-    ``x`` is kept small: uint8 for binary data (0/1) and for 256 levels (0..255), float32 otherwise.
+    ``x`` is kept small: uint8 for binary data (0/1) and for 256 levels (0..255), float32 otherwise. ``weight``: (N,), the
+    probability of each row, where a training split is a whole finite p\\*(x) and its mean an exact sum.
     """
 
     x: NDArray[np.generic]
     y: NDArray[np.int64] | None = None
+    weight: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -64,6 +66,8 @@ class Dataset:
                 )
             if split.y is not None and len(split.y) != len(split.x):
                 raise UserError(f"data '{self.name}': the {which} split has {len(split.x)} examples but {len(split.y)} labels")
+            if split.weight is not None and (which != "train" or len(split.weight) != len(split.x)):
+                raise UserError(f"data '{self.name}': weights belong to the training split, one for each of its examples")
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -90,4 +94,7 @@ class Dataset:
                 else:
                     sha.update(f"{which}/{array.dtype.str}/{array.shape}".encode())
                     sha.update(np.ascontiguousarray(array).data)
+        if self.train.weight is not None:
+            sha.update(b"weight")
+            sha.update(np.ascontiguousarray(self.train.weight).data)
         return sha.hexdigest()

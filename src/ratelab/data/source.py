@@ -57,7 +57,8 @@ def spread(split: Split, n: int) -> Split:
 
 def rows(split: Split, which: object) -> Split:
     """The examples that ``which`` (a slice or an index array) picks."""
-    return Split(split.x[which], None if split.y is None else split.y[which])  # type: ignore[call-overload]
+    y, weight = (None if part is None else part[which] for part in (split.y, split.weight))  # type: ignore[call-overload]
+    return Split(split.x[which], y, weight)  # type: ignore[call-overload]
 
 
 def hold_out(name: str, train: Split, n: int) -> tuple[Split, Split]:

@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.errors import UserError
-from ratelab.data.source import Source
+from ratelab.data.source import Count, Seed, Source
 
 Floats = NDArray[np.float64]
 CLASSES = np.array([0.7, 0.3])
@@ -27,23 +27,35 @@ NARROW, WIDE = 0.05, 20.0  # standard deviations at which the classes are all bu
 
 @dataclass(frozen=True, kw_only=True)
 class Toy(Source):
-    """30 states whose index is all an example is: ``n`` rows in the proportions of p\\*(x), labels the more probable class.
+    """30 states whose index is all an example is, trained on as an exact sum over p\\*(x); the label is the more probable class.
 
     ``information``: nats that x carries about the hidden class, below 0.61. ``reach``: the bins cover [-reach, reach], the tails go to
-    the outer ones. For exact sums over p\\*(x) see :func:`joint`.
+    the outer ones. ``sample``: train on this many draws (of ``seed``) instead. Validation and test: ``n`` rows in the proportions of
+    p\\*(x). The tables themselves: :func:`joint`.
     """
 
     bins: Annotated[int, Field(ge=2)] = 30
     information: Annotated[float, Field(gt=0, lt=0.61)] = 0.5
     reach: Annotated[float, Field(gt=1)] = 4.0
-    n: Annotated[int, Field(ge=100)] = 1000
+    n: Annotated[int, Field(ge=100)] = 10_000
+    sample: Count | None = None
+    seed: Seed = 0
 
     def read(self, root: Path) -> Dataset:
         table = joint(self.bins, self.information, self.reach)
-        counts = proportional(table.sum(0), self.n)
-        x = np.repeat(np.arange(self.bins), counts)
-        split = Split(x.astype(np.float32), table.argmax(0)[x].astype(np.int64))
-        return Dataset("toy", Support.REAL, split, split, split, label_names=("class 0", "class 1"))
+        law, classes = table.sum(0), table.argmax(0)
+
+        def split(x: NDArray[np.int64], weight: Floats | None = None) -> Split:
+            return Split(x.astype(np.float32), classes[x].astype(np.int64), weight)
+
+        if self.sample is not None:
+            train = split(np.random.RandomState(self.seed).choice(self.bins, self.sample, p=law))
+        elif self.limit is None:
+            train = split(np.arange(self.bins), law)
+        else:
+            raise UserError("data 'toy': limit: it is trained on all of p*(x) at once; for fewer examples give sample: N")
+        measured = split(np.repeat(np.arange(self.bins), proportional(law, self.n)))
+        return Dataset("toy", Support.REAL, train, measured, measured, label_names=("class 0", "class 1"))
 
 
 def binned(deviation: float, bins: int, reach: float) -> Floats:

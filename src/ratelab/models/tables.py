@@ -17,6 +17,7 @@ from ratelab.core.errors import UserError
 from ratelab.core.model import Group, Model
 from ratelab.core.passes import Layer, Pass
 from ratelab.distributions.categorical import Categorical
+from ratelab.exact.tables import FiniteTables
 
 
 class FiniteModel(Model):
@@ -38,6 +39,12 @@ class FiniteModel(Model):
     @abstractmethod
     def marginal_table(self) -> Tensor:
         """(Z,): the logits of m."""
+
+    @torch.no_grad()
+    def tables(self, law: Tensor) -> FiniteTables:
+        """The model as tables of probabilities beside p\\*(x) = ``law``, (X,): what it is worth, by exact sums."""
+        logits = (self.encoder_table, self.decoder_table, self.marginal_table)
+        return FiniteTables(law, *(table.double().cpu().softmax(-1) for table in logits))
 
     def forward(self, batch: Batch, noise: Noise, samples: int = 1, path: bool = True) -> Pass:
         """Every z once, weighted by e(z|x): ``samples`` and ``noise`` have no part in an exact sum."""

@@ -7,12 +7,15 @@ from torch import Tensor
 
 from ratelab.core.batch import Batch, LiveNoise, Noise
 from ratelab.core.dataset import Dataset, Split
+from ratelab.core.errors import UserError
 
 
 class Loader:
     """Serves a split as floating-point batches in the model's units.
 
-    ``resample`` holds the stream for dynamic binarisation: each access draws 0/1 with the stored grey value as probability.
+    A split with weights is served whole, as an exact sum: :class:`UserError` for smaller batches. ``passes``: how often an
+    epoch serves every example. ``resample`` holds the stream for dynamic binarisation: each access draws 0/1 with the stored
+    grey value as probability.
     """
 
     def __init__(
@@ -21,14 +24,20 @@ class Loader:
         split: Split,
         batch_size: int,
         *,
+        passes: int = 1,
         resample: Noise | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.x = torch.as_tensor(split.x).to(device)
         self.y = None if split.y is None else torch.as_tensor(split.y).to(device)
+        self.weight = None if split.weight is None else torch.as_tensor(split.weight, dtype=dtype, device=device)
+        if self.weight is not None and batch_size < len(self.x):
+            raise UserError(
+                f"training.batch_size: '{dataset.name}' is summed over all its {len(self.x)} states in every step; give {len(self.x)}"
+            )
         self.scale = dataset.scale if resample is None else 1.0 / 255.0
-        self.batch_size, self.resample, self.dtype = batch_size, resample, dtype
+        self.batch_size, self.passes, self.resample, self.dtype = batch_size, passes, resample, dtype
 
     def __len__(self) -> int:
         return -(-len(self.x) // self.batch_size)
@@ -41,10 +50,11 @@ class Loader:
         return x if self.resample is None else (self.resample.uniform(x.shape) < x).to(self.dtype)
 
     def shuffled(self, order: LiveNoise, epoch: int) -> Iterator[Batch]:
-        """One epoch in random order; a batch's ``epoch`` says how far it is."""
-        for step, index in enumerate(order.permutation(len(self.x)).split(self.batch_size)):
-            y = None if self.y is None else self.y[index]
-            yield Batch(self.values(self.x[index]), index, epoch + step / len(self), y)
+        """One epoch, ``passes`` times all examples in random order; a batch's ``epoch`` says how far it is."""
+        batches = (part for _ in range(self.passes) for part in order.permutation(len(self.x)).split(self.batch_size))
+        for step, index in enumerate(batches):
+            y, weight = (None if part is None else part[index] for part in (self.y, self.weight))
+            yield Batch(self.values(self.x[index]), index, epoch + step / (self.passes * len(self)), y, weight)
 
     def ordered(self, epoch: float = 0.0) -> Iterator[Batch]:
         """Every example once, in order."""
@@ -54,13 +64,14 @@ class Loader:
 
 
 def side_by_side(loaders: Sequence[Loader], orders: Sequence[LiveNoise], epoch: int) -> Iterator[Batch]:
-    """One epoch of several loaders of the same split, each in its own order: x (M, B, \\*event), index and y (M, B)."""
+    """One epoch of several loaders of the same split, each in its own order: x (M, B, \\*event), index, y and weight (M, B)."""
     first = loaders[0]
-    permutations = torch.stack([order.permutation(len(first.x)) for order in orders])
-    for step, index in enumerate(permutations.split(first.batch_size, dim=1)):
-        y = None if first.y is None else first.y[index]
+    permutations = (torch.stack([order.permutation(len(first.x)) for order in orders]) for _ in range(first.passes))
+    batches = (part for permutation in permutations for part in permutation.split(first.batch_size, dim=1))
+    for step, index in enumerate(batches):
+        y, weight = (None if part is None else part[index] for part in (first.y, first.weight))
         if first.resample is None:
             x = first.values(first.x[index])
         else:
             x = torch.stack([loader.values(loader.x[rows]) for loader, rows in zip(loaders, index, strict=True)])
-        yield Batch(x, index, epoch + step / len(first), y)
+        yield Batch(x, index, epoch + step / (first.passes * len(first)), y, weight)

@@ -56,7 +56,9 @@ class Trainer:
         self.progress = Progress()
         self.streams = {name: LiveNoise.for_purpose(seed, name, device=device) for name in STREAMS}
         resample = self.streams["data"] if dataset.resampled else None
-        self.train_loader = Loader(dataset, dataset.train, plan.batch_size, resample=resample, device=device)
+        self.train_loader = Loader(
+            dataset, dataset.train, plan.batch_size, passes=plan.passes, resample=resample, device=device
+        )
         self.validation_loader = Loader(dataset, dataset.validation, max(plan.batch_size, 500), device=device)
         self.players: tuple[Player, ...] = objective.players(model)
         self.optimisers = [OPTIMISERS.build(optimiser, list(player.parameters)) for player in self.players]
@@ -80,7 +82,7 @@ class Trainer:
         return self.progress.status != "running"
 
     def run_epoch(self) -> dict[str, Any]:
-        """One pass over the training split; returns the log row (nats; ``seconds`` is the clock column)."""
+        """One epoch over the training split; returns the log row (nats; ``seconds`` is the clock column)."""
         started = time.perf_counter()
         epoch, lr = self.progress.epoch, self.set_rates()
         self.model.train()

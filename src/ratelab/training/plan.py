@@ -17,13 +17,14 @@ class EarlyStopping(BaseModel):
 class Plan(BaseModel):
     """Length and batches of a training.
 
-    ``epochs``: passes over the training split. ``batch_size``: examples per step; the last, smaller batch is never dropped.
-    ``validate_every``: epochs between looks at the validation split (the last epoch always looks). ``early_stopping``: null
-    to train to the end.
+    ``epochs``: rows of the log, between which a training can be stopped; each is ``passes`` passes over the training split.
+    ``batch_size``: examples per step; the last, smaller batch is never dropped. ``validate_every``: epochs between looks at the
+    validation split (the last epoch always looks). ``early_stopping``: null to train to the end.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     epochs: Count = 100
+    passes: Count = 1
     batch_size: Count = 100
     validate_every: Count = 1
     early_stopping: EarlyStopping | None = None

@@ -68,10 +68,10 @@ class StackedTurns:
 
     def _lone_turn(self, position: int, batch: Batch, noise: Noise) -> Turn:
         """The first member's turn by itself."""
-        x, index, y = (None if part is None else part[0] for part in (batch.x, batch.index, batch.y))
+        x, index, y, weight = (None if part is None else part[0] for part in (batch.x, batch.index, batch.y, batch.weight))
         assert x is not None
         state = {name: value[0] for name, value in self.sides.state.items()}
-        return self.first.players[position].loss(self.first.model, Batch(x, index, batch.epoch, y), noise, state)
+        return self.first.players[position].loss(self.first.model, Batch(x, index, batch.epoch, y, weight), noise, state)
 
     def _turn(self, position: int, batch: Batch) -> Callable[..., Any]:
         player, model, pair = self.first.players[position], self.first.model, self.sides.pair
@@ -84,7 +84,7 @@ class StackedTurns:
 
             return functional_call(pair, {**own, **rest, **shared}, (work,))
 
-        of_batch = (0, None if batch.index is None else 0, None if batch.y is None else 0, None)
+        of_batch = (0, *(None if part is None else 0 for part in (batch.index, batch.y, batch.weight)), None)
         return vmap(grad_and_value(loss, has_aux=True), in_dims=(0, 0, None, 0, 0, *of_batch))
 
     def _sight(self) -> Callable[..., Any]:
@@ -97,7 +97,7 @@ class StackedTurns:
             reported: Tensors = functional_call(pair, {**own, **rest, **shared}, (work,))
             return reported
 
-        return vmap(sight, in_dims=(0, 0, None, 0, None, None, None, None))
+        return vmap(sight, in_dims=(0, 0, None, 0, None, None, None, None, None))
 
 
 class _Asking(Noise):
@@ -127,13 +127,13 @@ def _draw(draws: Draws, streams: Sequence[LiveNoise]) -> tuple[Tensor, ...]:
     return tuple(torch.stack(values) for values in zip(*drawn, strict=True))
 
 
-def _parts(batch: Batch) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
+def _parts(batch: Batch) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor]:
     """A batch as arguments of a program; the epoch is a tensor, so that it is no constant of the program."""
-    return batch.x, batch.index, batch.y, torch.tensor(float(batch.epoch), device=batch.x.device)
+    return batch.x, batch.index, batch.y, batch.weight, torch.tensor(float(batch.epoch), device=batch.x.device)
 
 
-def _batch(x: Tensor, index: Tensor | None, y: Tensor | None, epoch: Tensor) -> Batch:
-    return Batch(x, index, epoch, y)
+def _batch(x: Tensor, index: Tensor | None, y: Tensor | None, weight: Tensor | None, epoch: Tensor) -> Batch:
+    return Batch(x, index, epoch, y, weight)
 
 
 def _reported(seen: Pass) -> Tensors:

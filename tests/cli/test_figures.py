@@ -1,0 +1,42 @@
+"""``ratelab figure``: Alemi et al. 2018, Fig. 1 and 2, from stored runs."""
+
+from pathlib import Path
+
+import pytest
+from command_lines import Cli
+
+FAST = ("training.epochs=2", "training.passes=5")
+
+
+def test_the_phase_diagram_needs_no_run(cli: Cli, place: Path) -> None:
+    assert cli("figure", "phase", "--json").json() == {"schema": 1, "figure": "phase.svg", "runs": []}
+    assert (place / "phase.svg").read_text().startswith("<svg")
+    assert cli("figure", "phase", "abc").line() == "figure 'phase' shows no runs; leave them out"
+
+
+@pytest.mark.spec("RD60")
+def test_the_toy_figures_are_drawn_from_a_store(cli: Cli, place: Path) -> None:
+    for recipe, seed in (("toy_elbo", 1), ("toy_elbo", 2), ("toy_target", 1), ("toy_printed", 1)):
+        assert cli("train", f"alemi2018/{recipe}", *FAST, f"seed={seed}").code == 0
+    document = cli("figure", "toy", "-o", "toy.png", "--json").json()
+    assert (place / "toy.png").read_bytes().startswith(b"\x89PNG")
+    made = [("ELBO", 1), ("ELBO", 2), ("target rate", 1), ("target rate, decoder as printed", 1)]
+    assert sorted((run["title"], run["seed"]) for run in document["runs"]) == [(f"toy, {title}", seed) for title, seed in made]
+    for run in document["runs"]:
+        assert run["excess"] == pytest.approx(run["distortion"] + run["rate"] - 2.731876, abs=1e-5)
+        assert 0 <= run["useless"] <= run["rate"]
+        assert run["e"] <= run["generative_information"] <= run["g"]
+    one = document["runs"][0]["run"]
+    assert [run["run"] for run in cli("figure", "toy", one[:6], "--json").json()["runs"]] == [one]
+    said = cli("figure", "toy-plane").out
+    assert (place / "toy-plane.svg").is_file()
+    assert "R - I_e, useless rate" in said
+    assert "toy, ELBO (2)" in " ".join(said.split())
+
+
+def test_mistakes_are_one_line_and_write_nothing(cli: Cli, store: Path, run_id: str, place: Path) -> None:
+    assert "unknown figure 'toi'; did you mean 'toy'?" in cli("figure", "toi").line()
+    assert "holds no finished toy model; make some with 'ratelab sweep alemi2018/toy'" in cli("figure", "toy").line()
+    assert f"run {run_id} is no finished toy model" in cli("figure", "toy", run_id).line()
+    assert "must be .svg or .png" in cli("figure", "phase", "-o", "phase.pdf").line()
+    assert not list(place.glob("*.svg"))
