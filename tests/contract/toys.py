@@ -131,6 +131,30 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
         },
         real_table,
     ),
+    **{
+        f"hierarchy of three, {kind}": (
+            {
+                "name": "hierarchy",
+                "latent_dim": [2, 3, 4],
+                "encoder": {"name": "gaussian", "network": SMALL, "joint": [8]},
+                "decoder": {"name": "bernoulli", "network": SMALL},
+                "marginal": "diagonal",
+                "inference": kind,
+            },
+            binary_images,
+        )
+        for kind in ("ladder", "coupled")
+    },
+    "bottom-up": (
+        {
+            "name": "bottom-up",
+            "latent_dim": [2, 3, 4],
+            "encoder": {"name": "gaussian", "network": SMALL},
+            "upper": {"name": "gaussian", "network": SMALL},
+            "decoder": {"name": "bernoulli", "network": SMALL},
+        },
+        binary_images,
+    ),
     "xiao2023": ({"name": "xiao2023", "latent_dim": 3, "width": 4}, binary_images),
     "xiao2023, ladder, grey levels": (
         {

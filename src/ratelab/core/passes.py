@@ -21,7 +21,8 @@ class Layer:
 
     ``z``: (K, B, \\*event). ``encoder``: e(z_l | x, layers drawn before it), or None where there is none (a GAN).
     ``marginal``: m(z_l | z_>l). ``scored``: (K, B), the encoder's log-density taken when z was drawn, where the law knows it
-    only then. ``auxiliary``: z is an auxiliary u whose marginal is r(u|x,z): in the rate, not in the representation.
+    only then. ``auxiliary``: z is an auxiliary u whose marginal is r(u|x,z): in the rate, not in the representation. ``ahead``: z
+    was drawn before latents that its marginal is given, so that a KL of the two laws is not its rate, and only samples are.
     """
 
     z: Tensor
@@ -29,6 +30,7 @@ class Layer:
     marginal: Law
     scored: Tensor | None = None
     auxiliary: bool = False
+    ahead: bool = False
 
     @cached_property
     def log_encoder(self) -> Tensor:
@@ -49,12 +51,17 @@ class Layer:
         """(K, B) sampled rate, log e - log m, nats. Single values may be negative; the expectation is not."""
         return self.log_encoder - self.log_marginal
 
+    @property
+    def _divergence(self) -> Tensor | None:
+        """KL(e || m) per unit in closed form, where there is one and it is the rate."""
+        return None if self.encoder is None or self.ahead else self.encoder.kl(self.marginal)
+
     @cached_property
     def unit_rate(self) -> Tensor | None:
         """(K, B, \\*event) rate of each unit where both laws factorise (free bits): in closed form, else sampled."""
         if self.encoder is None:
             return None
-        closed = self.encoder.kl(self.marginal)
+        closed = self._divergence
         if closed is not None:
             return closed.expand(self.z.shape)
         log_e, log_m = self.encoder.unit_log_prob(self.z), self.marginal.unit_log_prob(self.z)
@@ -63,7 +70,7 @@ class Layer:
     @cached_property
     def closed_rate(self) -> Tensor:
         """(K, B) KL(e || m) in closed form where one exists (less variance, for losses), else :attr:`rate`. Nats."""
-        closed = None if self.encoder is None else self.encoder.kl(self.marginal)
+        closed = self._divergence
         if closed is None:
             return self.rate
         rate = sum_event(closed, self.marginal.event_shape)

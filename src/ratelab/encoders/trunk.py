@@ -39,3 +39,10 @@ class Trunk(nn.Module):
             flats = [flat(z, tuple(z.shape[2:])) for z in above]
             features = torch.cat([features.expand(*flats[0].shape[:-1], -1), *flats], dim=-1)
         return self.joint(features)
+
+
+class Rung(Trunk):
+    """The features of x alone, as the first step of a bottom-up path."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.features(x, ())

@@ -2,6 +2,7 @@
 
 from ratelab.core.table import Table
 from ratelab.models.auxiliary import Auxiliary
+from ratelab.models.bottom_up import BottomUp
 from ratelab.models.hamiltonian import Hamiltonian
 from ratelab.models.hierarchy import Hierarchy
 from ratelab.models.tables import TableModel
@@ -15,6 +16,7 @@ MODELS = Table(
         "vae": Vae,
         "hierarchy": Hierarchy,
         "xiao2023": Xiao2023,
+        "bottom-up": BottomUp,
         "auxiliary": Auxiliary,
         "hamiltonian": Hamiltonian,
         "tables": TableModel,

@@ -76,7 +76,7 @@ class Auxiliary(Model):
         if not path:
             z, scored_z = z.detach(), None
         layers = (
-            Layer(u, outer, self.reverse(x, (z,)), scored_u, auxiliary=True),
+            Layer(u, outer, self.reverse(x, (z,)), scored_u, auxiliary=True, ahead=True),
             Layer(z, inner, self.marginal(), scored_z),
         )
         return Pass(batch, batch.x, layers, self.likelihood(z), splits=False)
@@ -90,7 +90,7 @@ class Auxiliary(Model):
         reverse = self.reverse(inside, (z,))
         u = reverse.draw(noise).value
         layers = (
-            Layer(u, self.auxiliary(inside), reverse, auxiliary=True),
+            Layer(u, self.auxiliary(inside), reverse, auxiliary=True, ahead=True),
             Layer(z, self.encoder(inside, (u,)), marginal),
         )
         return Pass(Batch(x), x, layers, decoder, origin="model", splits=False)

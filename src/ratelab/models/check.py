@@ -12,6 +12,8 @@ from ratelab.encoders.categorical import CategoricalEncoder
 from ratelab.encoders.deterministic import DeterministicEncoder
 from ratelab.encoders.implicit import ImplicitEncoder
 from ratelab.marginals.categorical import CategoricalMarginal
+from ratelab.marginals.diagonal import DiagonalMarginal
+from ratelab.marginals.normal import NormalMarginal
 from ratelab.marginals.vamp import VampPrior
 
 GREY = "binarise the data, or set 'grey: true' of 'bernoulli' (a loss then, no likelihood)"
@@ -72,6 +74,14 @@ def check_no_vamp(marginal: nn.Module, model: str) -> None:
     """:class:`UserError` for a VampPrior where the density of the encoder, which it is made of, is an integral."""
     if isinstance(marginal, VampPrior):
         raise UserError(f"model.marginal: 'vamp' needs the encoder's density, an integral in model '{model}'; use 'mixture'")
+
+
+def check_merges(marginal: nn.Module) -> None:
+    """:class:`UserError` where the top layer's marginal is no diagonal Gaussian, with which alone an encoder can be merged."""
+    if not isinstance(marginal, (NormalMarginal, DiagonalMarginal)):
+        raise UserError(
+            "model.marginal: a coupled top layer merges with a diagonal Gaussian; use 'normal' or 'diagonal', or inference: ladder"
+        )
 
 
 def check_moves(encoder: nn.Module, model: str) -> None:

@@ -3,28 +3,35 @@
 The generalised top-down hierarchy (GHVAE) of eq. 1 and 4; :mod:`ratelab.models.top_down` has the passes.
 """
 
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import nn
 
 from ratelab.core.dataset import Dataset
+from ratelab.core.errors import UserError
 from ratelab.core.table import Node
 from ratelab.decoders import DECODERS
+from ratelab.distributions.heads import GaussianHead
 from ratelab.encoders import ENCODERS
+from ratelab.encoders.trunk import Rung
 from ratelab.marginals import CONDITIONALS, MARGINALS
-from ratelab.models.check import check_latents, check_likelihood
-from ratelab.models.inference import Separate
+from ratelab.models.check import check_latents, check_likelihood, check_merges
+from ratelab.models.inference import Inference, Ladder, Separate
 from ratelab.models.standardise import Standardise
 from ratelab.models.top_down import TopDown
+from ratelab.networks.layers import dense_stack
 
 
 class Hierarchy(TopDown):
     """L layers of latents, top layer first; L = 1 is the plain VAE, number for number.
 
     ``latent_dim``: one size per layer, top first. ``encoder`` describes every layer's encoder (each has its own weights),
-    ``conditional`` the marginals of the layers below the top, whose ``marginal`` is a plain one.
+    ``conditional`` the marginals of the layers below the top, whose ``marginal`` is a plain one. ``inference``: ``top-down``, one
+    encoder per layer; ``ladder``, one deterministic path from x, on which the layers below the top are merged with their
+    marginals; ``coupled``, the top layer too.
     """
 
     def __init__(
@@ -38,22 +45,48 @@ class Hierarchy(TopDown):
         decoder: Annotated[Node, DECODERS] = "bernoulli",
         marginal: Annotated[Node, MARGINALS] = "normal",
         conditional: Annotated[Node, CONDITIONALS] = "gaussian",
+        inference: Literal["top-down", "ladder", "coupled"] = "top-down",
         standardise: bool = False,
     ) -> None:
         shapes = tuple((d,) for d in latent_dim)
         layers = list(zip(shapes, [0, *accumulate(latent_dim[:-1])], strict=True))
-        encoders = [
-            ENCODERS.build(encoder, dataset.event_shape, shape, count, encoder_module)  # type: ignore[arg-type]
-            for shape, count in layers
-        ]
         super().__init__(
             dataset.event_shape,
             shapes,
-            Separate(encoders),
+            separate(encoder, dataset.event_shape, layers, encoder_module)
+            if inference == "top-down"
+            else climbing(encoder, dataset.event_shape, latent_dim, encoder_module, couples_top=inference == "coupled"),
             MARGINALS.build(marginal, shapes[0], dataset),  # type: ignore[arg-type]
             [CONDITIONALS.build(conditional, shape, count) for shape, count in layers[1:]],  # type: ignore[arg-type]
             DECODERS.build(decoder, shapes[-1], dataset.event_shape, decoder_module),  # type: ignore[arg-type]
             Standardise(dataset) if standardise else None,
         )
         check_likelihood(self.decoder, decoder, dataset, standardise)
-        check_latents(encoders[0], self.marginal, layers=len(latent_dim))
+        top: Any = self.inference.encoders[0] if isinstance(self.inference, Separate) else self.inference
+        check_latents(top, self.marginal, layers=len(latent_dim))
+        if inference == "coupled":
+            check_merges(self.marginal)
+
+
+def separate(
+    encoder: Node, event_shape: tuple[int, ...], layers: Iterable[tuple[tuple[int, ...], int]], module: nn.Module | None
+) -> Inference:
+    """An encoder for each layer, from x and the latents above it."""
+    return Separate(ENCODERS.build(encoder, event_shape, shape, above, module) for shape, above in layers)  # type: ignore[arg-type]
+
+
+def climbing(
+    encoder: Node, event_shape: tuple[int, ...], latent_dim: tuple[int, ...], module: nn.Module | None, couples_top: bool
+) -> Inference:
+    """The encoder's network, then ``joint`` layers for each step up; its ``spread`` serves every head."""
+    if not isinstance(encoder, Mapping) or encoder["name"] != "gaussian":
+        raise UserError("model.encoder: a ladder merges Gaussians; use 'gaussian', or inference: top-down")
+    steps: list[nn.Module] = [Rung(event_shape, 0, module, encoder["network"], encoder["rescale"], ())]
+    width: int = steps[0].width  # type: ignore[assignment]
+    widths = [width]
+    for _ in latent_dim[1:]:
+        steps.append(dense_stack((width, *encoder["joint"]), "relu"))
+        width = (width, *encoder["joint"])[-1]
+        widths.insert(0, width)
+    heads = [GaussianHead(w, (d,), encoder["spread"]) for w, d in zip(widths, latent_dim, strict=True)]
+    return Ladder(steps, heads, couples_top)

@@ -12,7 +12,7 @@ _USED_BY: tuple[tuple[Paper, tuple[str, ...]], ...] = (
     (reference.KINGMA14, ("vae", "elbo")),
     (reference.HIGGINS17, ("beta",)),
     (reference.BURDA16, ("iwae", "dreg")),
-    (reference.X23, ("hierarchy", "xiao2023", "ladder")),
+    (reference.X23, ("hierarchy", "xiao2023", "bottom-up")),
     (reference.R18, ("avb", "aae", "veegan", "vgh", "gan", "wgan", "dcgan")),
     (reference.C19, ("vim", "alpha-vae", "infomax")),
 )
