@@ -62,7 +62,9 @@ def trained(beta: list[float], seed: int = 0) -> Pass:
     model = linear_model(seed)
     node = OBJECTIVES.resolve({"name": "beta", "beta": beta}, "objective")
     objective = OBJECTIVES.build(node, Setting((1,), model.latent_shapes, 1.0, 2))
-    learner = torch.optim.LBFGS(list(model.group("inference")), max_iter=60, line_search_fn="strong_wolfe", tolerance_grad=1e-10)
+    learner = torch.optim.LBFGS(
+        list(model.group("inference")), max_iter=60, line_search_fn="strong_wolfe", tolerance_grad=1e-10
+    )
 
     def closure() -> Tensor:
         learner.zero_grad()
