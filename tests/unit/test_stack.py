@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ratelab.core.errors import UserError
 from ratelab.core.objective import Setting
@@ -170,6 +171,27 @@ def test_a_stack_cut_and_continued_is_bit_identical(cut: int) -> None:
 def test_two_players_take_their_turns_in_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Adversarial, "__module__", "ratelab.of_the_tests")
     assert_close(stacked([adversaries(seed, 10) for seed in range(3)]), [alone(adversaries(seed, 10)) for seed in range(3)])
+
+
+class Seen(TorchDispatchMode):
+    """Notes down which tensor operations are run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+        self.names.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_is_made_of_batched_products_with_their_biases_and_one_softplus() -> None:
+    stack = StackTrainer({str(i): member for i, member in enumerate(betas())})
+    stack.run_epoch()
+    with Seen() as seen:
+        stack.run_epoch()
+    assert {"aten.baddbmm.default", "aten.softplus.default"} <= seen.names
+    assert not {"aten.addmm.default", "aten.log_.default", "aten.log1p.default"} & seen.names
 
 
 def test_a_member_may_go_on_alone() -> None:

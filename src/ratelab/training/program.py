@@ -25,7 +25,8 @@ class _Recordable(TorchFunctionMode):
     """
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
-        if func is F.binary_cross_entropy_with_logits and len(args) == 2 and kwargs == {"reduction": "none"}:
+        given = {name: value for name, value in (kwargs or {}).items() if value is not None}
+        if func is F.binary_cross_entropy_with_logits and len(args) == 2 and given == {"reduction": "none"}:
             logits, target = args
             return F.softplus(logits) - target * logits
         if func is F.one_hot and len(args) == 2:
