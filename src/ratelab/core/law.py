@@ -7,12 +7,17 @@ only there); it scores in float32 under autocast; and it has a :meth:`Law.detach
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from ratelab.core.batch import Noise
+
+
+Result = TypeVar("Result")
 
 
 class Draw(NamedTuple):
@@ -81,3 +86,17 @@ def sum_event(values: Tensor, event_shape: tuple[int, ...]) -> Tensor:
 def full_precision(value: Tensor) -> Tensor:
     """Half-precision tensors as float32, others untouched: densities are scored in float32 under autocast."""
     return value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
+
+
+def without_autocast(function: Callable[..., Result]) -> Callable[..., Result]:
+    """``function`` with autocast switched off while it runs, for products that belong to a density and not to a network."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Result:
+        kind = next((kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)), None)
+        if kind is None:
+            return function(*args, **kwargs)
+        with torch.autocast(kind, enabled=False):
+            return function(*args, **kwargs)
+
+    return run

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ratelab.core.dataset import Support
+from ratelab.core.law import full_precision
 from ratelab.core.table import Node
 from ratelab.distributions.gaussians import DiagonalGaussian
 from ratelab.networks import RENDERERS
@@ -56,5 +57,5 @@ class GaussianDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> DiagonalGaussian:
         """z: (\\*lead, \\*latent) -> a law over (\\*lead,)."""
-        out = self.network(z)
+        out = full_precision(self.network(z))
         return DiagonalGaussian(torch.sigmoid(out) if self.squash else out, log_scale=self.log_sigma, event_axes=self.axes)

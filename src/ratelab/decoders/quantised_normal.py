@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ratelab.core.dataset import Support
+from ratelab.core.law import full_precision
 from ratelab.core.table import Node
 from ratelab.decoders.wiring import renderer
 from ratelab.distributions.quantised import QuantisedNormal
@@ -43,4 +44,4 @@ class QuantisedNormalDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> QuantisedNormal:
         """z: (\\*lead, \\*latent) -> a law over (\\*lead,)."""
-        return QuantisedNormal(torch.sigmoid(self.network(z)), self.log_sigma, event_axes=self.axes)
+        return QuantisedNormal(torch.sigmoid(full_precision(self.network(z))), self.log_sigma, event_axes=self.axes)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision
+from ratelab.core.law import Draw, Law, full_precision, without_autocast
 from ratelab.distributions.gaussians import HALF_LOG_2PI, DiagonalGaussian, StandardNormal
 
 
@@ -24,6 +24,7 @@ class FullGaussian(Law):
         """log L_ii, (\\*batch, d)."""
         return self.tril.diagonal(dim1=-2, dim2=-1).log()
 
+    @without_autocast
     def draw(self, noise: Noise, samples: int | None = None) -> Draw:
         return Draw(self.loc + (self.tril @ noise.normal(self._shape(samples)).unsqueeze(-1)).squeeze(-1))
 

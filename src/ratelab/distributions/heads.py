@@ -11,6 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ratelab.core.law import full_precision
 from ratelab.distributions.gaussians import DiagonalGaussian
 from ratelab.networks.layers import over_images, size_of
 
@@ -33,7 +34,7 @@ class GaussianHead(nn.Module):
         self.out = nn.Linear(features, 2 * size_of(shape))
 
     def forward(self, features: Tensor) -> DiagonalGaussian:
-        loc, raw = self.out(features).chunk(2, -1)
+        loc, raw = full_precision(self.out(features)).chunk(2, -1)
         if len(self.shape) > 1:
             loc, raw = loc.unflatten(-1, self.shape), raw.unflatten(-1, self.shape)
         return SPREADS[self.spread](loc, raw, len(self.shape))

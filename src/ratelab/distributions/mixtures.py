@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision
+from ratelab.core.law import Draw, Law, full_precision, without_autocast
 from ratelab.distributions.gaussians import HALF_LOG_2PI, DiagonalGaussian
 
 BLOCK = 256  # rows scored at once: their (256, N) scores stay in the cache
@@ -26,6 +26,7 @@ class Mixture(Law):
         self.event_shape = parts.event_shape
 
     @property
+    @without_autocast
     def mean(self) -> Tensor:
         return torch.einsum("n,n...->...", self.log_weights.exp(), self.parts.mean)
 
@@ -64,6 +65,7 @@ class GaussianMixture(Mixture):
         scale = self.parts.scale.expand(self.parts.loc.shape)
         return self.parts.loc[chosen] + scale[chosen] * noise.normal((*chosen.shape, *self.event_shape))
 
+    @without_autocast
     def log_prob(self, value: Tensor) -> Tensor:
         centre, weights, bias = self._linear_form()
         value = full_precision(value) - centre

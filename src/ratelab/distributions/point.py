@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law
+from ratelab.core.law import Draw, Law, full_precision
 
 
 class Point(Law):
     """All mass at ``value`` (\\*batch, d); its density there is infinite, elsewhere zero."""
 
     def __init__(self, value: Tensor) -> None:
-        self.value = value
+        self.value = full_precision(value)
         self.batch_shape, self.event_shape = tuple(value.shape[:-1]), tuple(value.shape[-1:])
 
     @property
@@ -41,7 +41,8 @@ class Implicit(Law):
     """
 
     def __init__(self, push: Callable[[Tensor], Tensor], like: Tensor, event_shape: tuple[int, ...], noise_dim: int) -> None:
-        self.push, self.event_shape, self.noise_dim = push, event_shape, noise_dim
+        self.push: Callable[[Tensor], Tensor] = lambda drawn: full_precision(push(drawn))
+        self.event_shape, self.noise_dim = event_shape, noise_dim
         self.batch_shape = tuple(like.shape[:-1])
         self._like = like
 

@@ -9,12 +9,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ratelab.core.law import without_autocast
+
 Kernel = Callable[[Tensor], Tensor]
 """From squared distances (..., n, m) to kernel values of the same shape."""
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
+@without_autocast
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     """(..., n, d) and (..., m, d) -> (..., n, m), never negative."""
     cross = a @ b.mT

@@ -18,6 +18,7 @@ from ratelab.training import checkpoint
 from ratelab.training.loader import Loader
 from ratelab.training.optimisers import OPTIMISERS, Adam
 from ratelab.training.plan import Plan
+from ratelab.training.precision import arithmetic
 from ratelab.training.tally import Tally
 
 STREAMS = ("order", "data", "training")
@@ -97,7 +98,8 @@ class Trainer:
 
     def _take_turn(self, player: Player, optimiser: Adam, batch: Batch, tally: Tally) -> None:
         """One optimiser step. A method of its own, so that a step's tensors are freed before the next step asks for memory."""
-        turn = player.loss(self.model, batch, self.streams["training"], self.state)
+        with arithmetic(self.plan.precision, self.device):
+            turn = player.loss(self.model, batch, self.streams["training"], self.state)
         self._backward(player, turn)
         tally.add(player.name, turn, batch.size)  # before the step: a law may hold parameters, not values
         self.state = {name: value.detach() for name, value in turn.loss.state.items()}

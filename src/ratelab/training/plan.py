@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ratelab.training.precision import Precision
+
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
 
@@ -19,7 +21,9 @@ class Plan(BaseModel):
 
     ``epochs``: rows of the log, between which a training can be stopped; each is ``passes`` passes over the training split.
     ``batch_size``: examples per step; the last, smaller batch is never dropped. ``validate_every``: epochs between looks at the
-    validation split (the last epoch always looks). ``early_stopping``: null to train to the end.
+    validation split (the last epoch always looks). ``early_stopping``: null to train to the end. ``precision``: ``float32``, or
+    ``bf16`` for networks in bfloat16, about twice as fast where a network fills a core; it changes results a little, so it is part
+    of a run's identity. Evaluation is float32 always.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -28,3 +32,4 @@ class Plan(BaseModel):
     batch_size: Count = 100
     validate_every: Count = 1
     early_stopping: EarlyStopping | None = None
+    precision: Precision = "float32"

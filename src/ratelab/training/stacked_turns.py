@@ -14,6 +14,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from ratelab.core.batch import Batch, LiveNoise, Noise, ReplayedNoise
 from ratelab.core.objective import Turn
 from ratelab.core.passes import Pass
+from ratelab.training.precision import arithmetic
 from ratelab.training.program import record
 from ratelab.training.side_by_side import SideBySide, Tensors
 
@@ -34,13 +35,14 @@ class StackedTurns:
         """
         own, rest = self.sides.of_player(position)
         before = (own, rest, self.sides.shared, self.sides.state)
-        program, draws = self._program(
-            (position, batch.x.shape),
-            lambda noise: self._lone_turn(position, batch, noise),
-            self._turn(position, batch),
-            before,
-            batch,
-        )
+        with arithmetic(self.first.plan.precision, self.first.device):
+            program, draws = self._program(
+                (position, batch.x.shape),
+                lambda noise: self._lone_turn(position, batch, noise),
+                self._turn(position, batch),
+                before,
+                batch,
+            )
         gradients, (total, (terms, self.sides.state, seen)) = program(*before, _draw(draws, streams), *_parts(batch))
         name = self.first.players[position].name
         return list(gradients.values()), {"loss" if name == "model" else f"{name}/loss": total, **terms, **seen}
