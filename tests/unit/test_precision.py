@@ -42,7 +42,9 @@ def test_a_stack_in_bfloat16_trains_as_alone_within_its_rounding(case: str) -> N
         return [trainer(case, {"name": "beta", "beta": 0.5 + seed}, seed, precision="bf16") for seed in range(2)]
 
     ours, theirs = stacked(members()), [alone(member) for member in members()]
-    assert_close([[row["train/loss"] for row in rows] for rows in ours], [[r["train/loss"] for r in rows] for rows in theirs], 2e-3)
+    assert_close(
+        [[row["train/loss"] for row in rows] for rows in ours], [[r["train/loss"] for r in rows] for rows in theirs], 2e-3
+    )
 
 
 def test_the_program_of_a_stack_is_in_bfloat16() -> None:

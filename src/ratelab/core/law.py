@@ -16,7 +16,6 @@ from torch import Tensor
 
 from ratelab.core.batch import Noise
 
-
 Result = TypeVar("Result")
 
 

@@ -10,7 +10,9 @@ from ratelab.distributions.flows.step import Moved, Step, held_fixed
 class Flowed(Law):
     """The push-forward of ``base`` through ``flow``, steered by ``context`` (\\*batch, c) where the flow depends on x.
 
-    The flow is part of the density, so it runs in float32 under autocast. A draw comes with its log-density. The law remembers where its last draw came from, so that scoring that very tensor costs
+    The flow is part of the density, so it runs in float32 under autocast.
+
+    A draw comes with its log-density. The law remembers where its last draw came from, so that scoring that very tensor costs
     nothing; any other value is taken back through the flow, which is slow where the inverse is sequential.
     """
 
