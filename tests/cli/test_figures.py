@@ -34,9 +34,27 @@ def test_the_toy_figures_are_drawn_from_a_store(cli: Cli, place: Path) -> None:
     assert "toy, ELBO (2)" in " ".join(said.split())
 
 
+@pytest.mark.spec("RD58")
+def test_what_models_learnt_from_samples_is_drawn_and_told(cli: Cli, place: Path) -> None:
+    sample = ("data={name: toy, sample: 20}", "training.batch_size=20", *FAST)
+    assert cli("train", "alemi2018/toy_elbo", "title=free", *sample).code == 0
+    held = "objective={name: overfitting-target, entropy: 2.731876}"
+    assert cli("train", "alemi2018/toy_elbo", "title=held", held, *sample).code == 0
+    assert "holds no finished toy model; make some" in cli("figure", "toy").line()
+    document = cli("figure", "overfitting", "--json").json()
+    assert (place / "overfitting.svg").is_file()
+    assert {run["title"] for run in document["runs"]} == {"free", "held"}
+    for run in document["runs"]:
+        assert run["examples"] == 20
+        assert run["target"] == pytest.approx(2.731876 - 2.995732, abs=1e-5)
+        assert run["u"] - run["s"] <= run["information"] + 1e-9
+    assert "target H - log N" in cli("figure", "overfitting").out
+
+
 def test_mistakes_are_one_line_and_write_nothing(cli: Cli, store: Path, run_id: str, place: Path) -> None:
     assert "unknown figure 'toi'; did you mean 'toy'?" in cli("figure", "toi").line()
     assert "holds no finished toy model; make some with 'ratelab sweep alemi2018/toy'" in cli("figure", "toy").line()
+    assert "no finished toy model trained on a sample; make some with" in cli("figure", "overfitting").line()
     assert f"run {run_id} is no finished toy model" in cli("figure", "toy", run_id).line()
     assert "must be .svg or .png" in cli("figure", "phase", "-o", "phase.pdf").line()
     assert not list(place.glob("*.svg"))

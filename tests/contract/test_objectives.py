@@ -22,6 +22,7 @@ GIVEN: dict[str, dict[str, object]] = {
     "controlled-distortion": {"distortion": 30.0},
     "geco": {"rate": 5.0},
     "capacity": {"rate": 5.0},
+    "overfitting-target": {"entropy": 30.0},
     "denoising": {"level": 0.0},
 }
 

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from ratelab.analysis.plane import Plane, plane
 from ratelab.report.curves_figure import curve, curves_figure
 from ratelab.report.look import COLOURS, marks, to_png, to_svg
+from ratelab.report.overfitting_figure import overfitting_figure
 from ratelab.report.parts_figure import differing_parts, parts_figure
 from ratelab.report.phase_figure import phase_figure
 from ratelab.report.plane_figure import plane_figure
@@ -201,4 +202,17 @@ def test_toy_models_lie_beside_the_exact_curves() -> None:
     whole, close = figure.axes
     assert [tuple(np.concatenate(found.get_data())) for found in whole.lines[:2]] == [(0, 2.5, 2.5, 0), (0.1, 0.5, 3.0, 2.0)]
     assert [tuple(np.concatenate(found.get_data())) for found in close.lines[2:]] == [(0.0, 2.5), (0.5, 2.5), (0.5, 2.5)]
+    assert legends_lie_off_the_data(figure)
+
+
+def test_what_was_learnt_of_samples_lies_beside_the_target() -> None:
+    records = [{"examples": n, "s_sample": 0.1, "s": 1.0, "law_from_sample": 2.0 / n} for n in (5.0, 20.0, 20.0)]
+    figure = overfitting_figure({"ELBO": records, "held": records}, entropy=3.0)
+    sample, held_out = figure.axes
+    n, target = sample.lines[0].get_data()
+    assert np.allclose(target, 3.0 - np.log(n))
+    assert np.array(sample.lines[1].get_data()).tolist() == [[5.0, 20.0], [0.4, 0.1]]
+    assert len(sample.lines) == 4
+    assert [len(found.get_xdata()) for found in held_out.lines] == [3, 3]
+    assert held_out.get_yscale() == "log"
     assert legends_lie_off_the_data(figure)

@@ -23,6 +23,7 @@ GIVEN = {
     "controlled-distortion": {"distortion": 30.0},
     "geco": {"rate": 1.0},
     "capacity": {"rate": 1.0},
+    "overfitting-target": {"entropy": 1.0},
 }
 
 

@@ -161,6 +161,7 @@ STEERED = {
     "controlled-distortion": {"distortion": 5.0},
     "geco": {"rate": 5.0},
     "capacity": {"rate": 5.0},
+    "overfitting-target": {"entropy": 5.0},
     "free-bits": {},
 }
 

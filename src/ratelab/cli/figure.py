@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from ratelab.cli.options import DEFAULT_STORE, AsJson, StoreDir, find_run
+from ratelab.cli.options import DEFAULT_STORE, AsJson, StoreDir
 from ratelab.cli.terminal import answer
+from ratelab.cli.toys import toys
 from ratelab.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from torch import Tensor
-
-    from ratelab.exact.tables import FiniteTables
 
 SUFFIXES = (".svg", ".png")
 NUMBERS = {
@@ -31,6 +29,13 @@ NUMBERS = {
     "e": "E <= I_d",
     "generative_information": "I_d",
     "g": "G >= I_d",
+    "target": "target H - log N",
+    "law_from_sample": "KL(p^ || p*)",
+    "s_sample": "S on the sample, KL(p^ || g)",
+    "s": "S, KL(p* || g)",
+    "u": "U",
+    "information": "I_e >= U - S",
+    "neg_elbo": "D + R on the sample",
 }
 
 
@@ -43,7 +48,7 @@ class Drawn:
 
 
 def figure_command(
-    name: Annotated[str, Parameter(help="phase (Alemi et al. 2018, Fig. 1), toy (Fig. 2), or toy-plane.")],
+    name: Annotated[str, Parameter(help="phase (Alemi et al. 2018, Fig. 1), toy (Fig. 2), toy-plane, or overfitting.")],
     /,
     *runs: Annotated[str, Parameter(help="Runs to draw: folders, or starts of ids; by default those of the store that fit.")],
     store: StoreDir = DEFAULT_STORE,
@@ -62,8 +67,9 @@ def figure_command(
     phase: the phase diagram of the rate-distortion plane; it needs no run.
     toy: the hand-made optimum and one run of each kind of toy model, with their
     laws and tables. toy-plane: all runs of toy models beside the exact
-    rate-distortion curves. The last two also print what each run is worth, in nats,
-    by exact sums over the law of the data.
+    rate-distortion curves. overfitting: toy models trained on samples, from
+    'ratelab sweep alemi2018/overfitting'. All but phase also print what the runs are
+    worth, in nats, by exact sums over the law of the data.
     """
     from ratelab.cli.arrays import check_output
     from ratelab.report.look import to_png, to_svg
@@ -91,7 +97,7 @@ def _toy(runs: Sequence[str], store: Path) -> Drawn:
     from ratelab.evaluation.toy import optimum, toy_panel
     from ratelab.report.toy_figure import toy_figure
 
-    found = _toys(runs, store)
+    found = toys(runs, store)
     classes = found[0].classes
     shown = found if runs else list({toy.title: toy for toy in reversed(found)}.values())[::-1]
     columns = {"hand-made optimum": toy_panel(optimum(classes), classes)}
@@ -104,77 +110,47 @@ def _toy_plane(runs: Sequence[str], store: Path) -> Drawn:
     from ratelab.evaluation.toy import optimum, toy_curve
     from ratelab.report.toy_plane_figure import toy_plane_figure
 
-    found = _toys(runs, store)
+    found = toys(runs, store)
     classes, records = found[0].classes, [toy.record() for toy in found]
+    return Drawn(toy_plane_figure(_by_title(records), toy_curve(classes), float(optimum(classes).entropy)), records)
+
+
+def _overfitting(runs: Sequence[str], store: Path) -> Drawn:
+    from ratelab.report.overfitting_figure import overfitting_figure
+
+    found = toys(runs, store, sampled=True)
+    records = [toy.record() for toy in found]
+    return Drawn(overfitting_figure(_by_title(records), float(found[0].tables.entropy)), records)
+
+
+def _by_title(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         groups.setdefault(record["title"], []).append(record)
-    return Drawn(toy_plane_figure(groups, toy_curve(classes), float(optimum(classes).entropy)), records)
+    return groups
 
 
-FIGURES: dict[str, Callable[[Sequence[str], Path], Drawn]] = {"phase": _phase, "toy": _toy, "toy-plane": _toy_plane}
-
-
-@dataclass(frozen=True)
-class Toy:
-    """A finished run of a toy model; ``classes``: p(c, x) of its data."""
-
-    run: str
-    title: str
-    seed: int
-    classes: "Tensor"
-    tables: "FiniteTables"
-
-    def record(self) -> dict[str, Any]:
-        """What the run is worth, as plain data."""
-        from ratelab.evaluation.toy import toy_numbers
-
-        return {"run": self.run, "title": self.title, "seed": self.seed, **toy_numbers(self.tables, self.classes)}
-
-
-def _toys(runs: Sequence[str], store: Path) -> list[Toy]:
-    """The named runs, or all of the store that are toy models of the same data, by title and seed; :class:`UserError` where none."""
-    from ratelab.analysis.records import read_record, read_records
-    from ratelab.evaluation.toy import law_of, toy_tables
-    from ratelab.runs import open_run
-
-    if runs:
-        records = [read_record(find_run(run, store)) for run in runs]
-    else:
-        records = [r for r in read_records(store) if r.status == "done" and r.recipe["data"]["name"] == "toy"]
-        records = [r for r in records if r.recipe["data"]["sample"] is None]
-    found = []
-    for record in records:
-        data = record.recipe["data"]
-        tables = None
-        if data["name"] == "toy" and record.status == "done":
-            classes = law_of(data)
-            tables = toy_tables(open_run(record.folder).model, classes)
-        if tables is not None:
-            title = record.recipe["title"] or record.recipe["objective"]["name"]
-            found.append(Toy(record.run, title, record.recipe["seed"], classes, tables))
-        elif runs:
-            raise UserError(
-                f"run {record.run} is no finished toy model on data 'toy'; make some with 'ratelab sweep alemi2018/toy'"
-            )
-    if not found:
-        raise UserError(f"the store {store} holds no finished toy model; make some with 'ratelab sweep alemi2018/toy'")
-    if any(toy.classes.shape != found[0].classes.shape or not toy.classes.equal(found[0].classes) for toy in found):
-        raise UserError("these toy models were trained on different laws; name runs of the same data")
-    order = list(dict.fromkeys(toy.title for toy in sorted(found, key=lambda toy: float(toy.tables.rate))))
-    return sorted(found, key=lambda toy: (order.index(toy.title), toy.seed))
+FIGURES: dict[str, Callable[[Sequence[str], Path], Drawn]] = {
+    "phase": _phase,
+    "toy": _toy,
+    "toy-plane": _toy_plane,
+    "overfitting": _overfitting,
+}
 
 
 def _print(path: Path, runs: Sequence[Mapping[str, Any]], out: Console) -> None:
-    """The file, and the median [lowest, highest] of every number over the runs of each title."""
+    """The file, and the median [lowest, highest] of every number over the runs of each title (and number of training points)."""
     from ratelab.cli.tables import table
 
     out.print(str(path))
-    titles = list(dict.fromkeys(run["title"] for run in runs))
-    if titles:
-        made = table("median [lowest, highest]", *(f"{title} ({sum(r['title'] == title for r in runs)})>" for title in titles))
+    columns: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        columns.setdefault(f"{run['title']}, N {run['examples']:g}" if "examples" in run else run["title"], []).append(run)
+    if columns:
+        made = table("median [lowest, highest]", *(f"{title} ({len(members)})>" for title, members in columns.items()))
         for name, label in NUMBERS.items():
-            made.add_row(label, *(_spread([run[name] for run in runs if run["title"] == title]) for title in titles))
+            if name in runs[0]:
+                made.add_row(label, *(_spread([run[name] for run in members]) for members in columns.values()))
         out.print(made)
 
 

@@ -133,6 +133,12 @@ VINCENT08 = _paper(
     "Extracting and Composing Robust Features with Denoising Autoencoders", "International Conference on Machine Learning",
     2008, "Vincent et al.",
 )  # fmt: skip
+ISHIDA20 = _paper(
+    "ishida2020flooding", "inproceedings",
+    "Ishida, Takashi and Yamane, Ikko and Sakai, Tomoya and Niu, Gang and Sugiyama, Masashi",
+    "Do We Need Zero Training Loss After Achieving Zero Training Error?", "International Conference on Machine Learning", 2020,
+    "Ishida et al.",
+)  # fmt: skip
 WILLIAMS92 = _paper(
     "williams1992simple", "article", "Williams, Ronald J.",
     "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", "Machine Learning 8", 1992,

@@ -1,6 +1,7 @@
 """A toy model against the law its data has: every number of Alemi et al. 2018, section 4, and what their Fig. 2 draws, exactly."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from ratelab.core.model import Model
 from ratelab.data.toy import joint
 from ratelab.exact.blahut_arimoto import fixed_decoder_curve
 from ratelab.exact.clusters import class_codes, class_masses, class_overlap, two_cluster_share
+from ratelab.exact.discrete import kl
+from ratelab.exact.sampling import empirical, overfitting_target, sample_divergence
 from ratelab.exact.tables import FiniteTables
 from ratelab.models.tables import FiniteModel
 
@@ -59,6 +62,27 @@ def toy_numbers(tables: FiniteTables, classes: Tensor) -> dict[str, float]:
         "overlap": class_overlap(tables, classes),
     }
     return {name: float(value) for name, value in found.items()}
+
+
+def overfitting_numbers(tables: FiniteTables, states: NDArray[np.floating]) -> dict[str, float]:
+    """How far a model trained on draws (N,) has gone from the law to the sample, nats, with its own law g as q.
+
+    ``target``: H - log N; ``law_from_sample``: KL(p^ || p\\*); ``s_sample``: KL(p^ || g), S on the sample; ``s``: KL(p\\* || g), S itself;
+    ``u``: U, so that U - S = H - D <= I_e = ``information``; ``neg_elbo``: D + R on the sample.
+    """
+    draws, model = torch.as_tensor(states).long(), tables.model_marginal
+    share = empirical(draws, len(tables.data))
+    sample = replace(tables, data=share)
+    found = {
+        "law_from_sample": sample_divergence(draws, tables.data),
+        "s_sample": kl(share, model),
+        "s": tables.s_functional(model),
+        "u": tables.u_functional(model),
+        "information": tables.encoder_information,
+        "neg_elbo": sample.neg_elbo,
+    }
+    target = overfitting_target(float(tables.entropy), len(draws))
+    return {"examples": float(len(draws)), "target": target, **{name: float(value) for name, value in found.items()}}
 
 
 def toy_panel(tables: FiniteTables, classes: Tensor) -> Arrays:

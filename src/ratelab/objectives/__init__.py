@@ -15,6 +15,7 @@ from ratelab.objectives.iwae import Iwae
 from ratelab.objectives.maximum_a_posteriori import MaximumAPosteriori
 from ratelab.objectives.muprop import MuProp
 from ratelab.objectives.nvil import Nvil
+from ratelab.objectives.overfitting import OverfittingTarget
 from ratelab.objectives.renyi import Renyi
 from ratelab.objectives.score_function import ScoreFunction
 from ratelab.objectives.sticking import StickingTheLanding
@@ -34,6 +35,7 @@ OBJECTIVES = Table(
         "geco": Geco,
         "capacity": Capacity,
         "free-bits": FreeBits,
+        "overfitting-target": OverfittingTarget,
         "sticking-the-landing": StickingTheLanding,
         "doubly-reparameterised": DoublyReparameterised,
         "renyi": Renyi,
