@@ -87,6 +87,7 @@ def test_posterior_is_exact(model: LinearHierarchy) -> None:
     torch.testing.assert_close(log_posterior, model.log_joint(x, z2, z1) - model.log_evidence(x))
 
 
+@pytest.mark.spec("HV19")
 @pytest.mark.parametrize("model", MODELS)
 def test_no_inference_beats_the_entropy(model: LinearHierarchy) -> None:
     for seed in range(20):
