@@ -90,12 +90,13 @@ def test_merging_two_halves_equals_seeing_the_whole(name: str) -> None:
     node = ESTIMATORS.resolve({"name": name, **CHEAP.get(name, {})}, "e")
     whole, left, right = (ESTIMATORS.build(node) for _ in range(3))
     noise = LiveNoise(0)
+    y = torch.arange(20) % 3
     with torch.no_grad():
-        for part in (x[:8], x[8:]):
-            whole.observe(model, Batch(part), noise)
+        for part in (slice(8), slice(8, 20)):
+            whole.observe(model, Batch(x[part], y=y[part]), noise)
         noise = LiveNoise(0)
-        left.observe(model, Batch(x[:8]), noise)
-        right.observe(model, Batch(x[8:]), noise)
+        left.observe(model, Batch(x[:8], y=y[:8]), noise)
+        right.observe(model, Batch(x[8:], y=y[8:]), noise)
     left.merge(right)
     assert left.result() == whole.result()
     assert all(np.array_equal(v, whole.per_example()[k]) for k, v in left.per_example().items())

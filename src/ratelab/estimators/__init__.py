@@ -4,7 +4,9 @@ from ratelab.core.table import Table
 from ratelab.estimators.annealed import AnnealedLikelihood
 from ratelab.estimators.annealed_curve import AnnealedCurve
 from ratelab.estimators.bidirectional import Bidirectional
+from ratelab.estimators.downstream import Downstream
 from ratelab.estimators.iwae import ImportanceWeighted
+from ratelab.estimators.label_information import LabelInformation
 from ratelab.estimators.parzen import ParzenWindow
 from ratelab.estimators.psnr import Psnr
 from ratelab.estimators.rate_distortion import RateDistortion
@@ -19,5 +21,7 @@ ESTIMATORS = Table(
         "annealed-curve": AnnealedCurve,
         "parzen": ParzenWindow,
         "psnr": Psnr,
+        "label-information": LabelInformation,
+        "downstream": Downstream,
     },
 )
