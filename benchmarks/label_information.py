@@ -26,9 +26,7 @@ def broadcast(z: Tensor, law: DiagonalGaussian, labels: Tensor, classes: int) ->
     found = []
     for rows in z.split(ROWS):
         scores = law.log_prob(rows[:, None])
-        columns = [
-            scores[:, labels == c].logsumexp(-1) - math.log(max(int((labels == c).sum()), 1)) for c in range(classes)
-        ]
+        columns = [scores[:, labels == c].logsumexp(-1) - math.log(max(int((labels == c).sum()), 1)) for c in range(classes)]
         found.append(torch.stack(columns, -1))
     return torch.cat(found)
 
@@ -55,7 +53,9 @@ def main() -> None:
     error = float((matrix[: len(few)] - direct).abs().max())
     information = float(label_terms(matrix, labels).mean())
     print(f"{given.n} draws, {given.n} posteriors, {given.latents} latents, {torch.get_num_threads()} thread(s)")
-    print(f"matrix form   {median(fast):8.2f} s   {8e-6 * BLOCK * given.n:.0f} MB of scores at most; I = {information:.4f} nats")
+    print(
+        f"matrix form   {median(fast):8.2f} s   {8e-6 * BLOCK * given.n:.0f} MB of scores at most; I = {information:.4f} nats"
+    )
     print(f"broadcasting  {median(slow):8.2f} s   {4e-6 * ROWS * given.n * given.latents:.0f} MB at a time")
     print(f"ratio         {median(slow) / median(fast):8.1f}     largest difference {error:.1e} nats")
 

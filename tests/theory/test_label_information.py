@@ -138,7 +138,10 @@ def test_the_classifiers_are_those_of_the_protocol() -> None:
 
     made = {kind: make() for kind, make in classifiers().items()}
     assert [(c.solver, c.random_state, c.C) for c in made["logistic"]] == [("saga", seed, 1.0) for seed in range(5)]
-    assert [(c.kernel, c.C, c.gamma) for c in (*made["linear-svm"], *made["rbf-svm"])] == [("linear", 1.0, "scale"), ("rbf", 1.0, "scale")]
+    assert [(c.kernel, c.C, c.gamma) for c in (*made["linear-svm"], *made["rbf-svm"])] == [
+        ("linear", 1.0, "scale"),
+        ("rbf", 1.0, "scale"),
+    ]
     assert [c.n_neighbors for c in made["knn"]] == [5]
 
 

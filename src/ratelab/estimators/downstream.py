@@ -106,7 +106,9 @@ class Downstream(Estimator):
     def result(self) -> Mapping[str, Result]:
         labels = np.concatenate(self.labels)[: self.limit]
         if len(labels) < FEWEST:
-            raise UserError(f"estimator 'downstream' needs {FEWEST} examples at least, this split has {len(labels)}; leave it out")
+            raise UserError(
+                f"estimator 'downstream' needs {FEWEST} examples at least, this split has {len(labels)}; leave it out"
+            )
         layers = [np.concatenate(parts)[: self.limit] for parts in zip(*self.latents, strict=True)]
         return {f"accuracy_{kind.replace('-', '_')}": self._rows(kind, layers, labels) for kind in self.kinds}
 

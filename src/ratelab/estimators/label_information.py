@@ -74,7 +74,8 @@ class LabelInformation(Estimator):
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         top = model(batch, noise).layers[0]
         law = top.encoder
-        assert isinstance(law, DiagonalGaussian) and batch.y is not None
+        assert isinstance(law, DiagonalGaussian)
+        assert batch.y is not None
         self.rows.append((top.z[0], law.loc, law.log_scale.expand(law.loc.shape), batch.y))
 
     def merge(self, other: Estimator) -> None:
