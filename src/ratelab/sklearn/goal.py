@@ -8,6 +8,7 @@ import numpy as np
 
 from ratelab.core.asked import asked
 from ratelab.core.target import tolerance
+from ratelab.objectives.asked import asked
 from ratelab.sklearn.settings import Settings
 
 

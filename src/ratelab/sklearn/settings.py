@@ -11,6 +11,7 @@ from torch import nn
 
 from ratelab.core.asked import TARGETS, check_words
 from ratelab.core.errors import UserError, nearest
+from ratelab.objectives.asked import TARGETS, check_words
 
 LIKELIHOODS = ("auto", "bernoulli", "gaussian")
 DEVICES = ("auto", "cpu", "cuda")
