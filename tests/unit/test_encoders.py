@@ -208,7 +208,7 @@ def test_one_hot_masses_sum_to_one_and_closed_forms_agree() -> None:
     assert float(law.kl(other).sum()) == pytest.approx(2 * math.log(3) - float(-(mass * mass.log()).sum()))
 
 
-@pytest.mark.spec("VF35")
+@pytest.mark.spec("VF19", "VF35")
 def test_the_auxiliary_bound_is_the_elbo_less_the_reverse_models_divergence() -> None:
     """With discrete u the integral over u is a sum: L_aux = ELBO(integral) - E KL(e(u|x,z) || r(u|x,z))."""
     one_hot = {"name": "categorical", "network": SMALL, "states": 3}

@@ -67,6 +67,19 @@ def test_an_exact_sum_has_no_draws_to_work_with(name: str, case: str) -> None:
     assert "sums over all of them exactly" in refusal(case, name)
 
 
+def test_a_divergence_in_nats_needs_a_density_and_a_discrepancy_does_not() -> None:
+    assert "infinite" in refusal("vae, deterministic", "vim", divergence="kl")
+    assert "needs the law" in refusal("hamiltonian", "vim", divergence="kl")
+    for case, divergence in (
+        ("vae, deterministic", "mmd"),
+        ("hamiltonian", "mmd"),
+        ("tables", "kl"),
+        ("vae, categorical", "kl"),
+    ):
+        model, _ = build(case)
+        assert objective(model, "vim", divergence=divergence).players(model)
+
+
 @pytest.mark.parametrize("name", ["sticking-the-landing", "score-function", "nvil", "vimco", "muprop"])
 def test_a_draw_that_was_moved_has_no_law_of_its_own(name: str) -> None:
     assert "needs the law that each layer was drawn from" in refusal("hamiltonian", name)
