@@ -249,11 +249,22 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
         },
         binary_images,
     ),
+    "bottleneck": (
+        {
+            "name": "bottleneck",
+            "latent_dim": 3,
+            "encoder": {"name": "gaussian", "network": SMALL},
+            "classifier": {"name": "mlp", "hidden": [4]},
+        },
+        binary_images,
+    ),
     "tables": ({"name": "tables", "states": 6, "latent_states": 4, "init": 0.5}, states),
     "toy": ({"name": "toy", "states": 6, "latent_states": 4, "init": 0.5}, states),
 }
 
+REMEMBERS = ("local",)  # a training pass changes what it keeps of the rows
 ENUMERATED = ("tables", "toy")  # every latent is visited, whatever number of samples is asked for
+NO_EXAMPLES = ("bottleneck",)  # a pass from the model draws labels, so it has no rate
 NO_RATE = {"vae, implicit": torch.nan, "vae, deterministic": torch.inf}  # what these encoders' rates are, always
 
 
@@ -265,4 +276,5 @@ def build(case: str, seed: int = 0) -> tuple[Model, Dataset]:
 
 
 def batch_of(dataset: Dataset, n: int = 7, dtype: torch.dtype = torch.float32) -> Batch:
-    return Batch(torch.as_tensor(dataset.train.x[:n]).to(dtype) * dataset.scale, torch.arange(n))
+    y = None if dataset.train.y is None else torch.as_tensor(dataset.train.y[:n])
+    return Batch(torch.as_tensor(dataset.train.x[:n]).to(dtype) * dataset.scale, torch.arange(n), y=y)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ratelab.analysis.family import distinguish, families, flat, names, node, traits
 from ratelab.analysis.records import Estimates, Record
-from ratelab.core.estimate import Estimate
+from ratelab.core.estimate import OF_LABEL, Estimate
 
 UNKNOWN = Estimate(math.nan, math.nan, 0, of="", bound="estimate", why="not measured")
 
@@ -162,4 +162,4 @@ def _apart(record: Record, rate: Estimate, distortion: Estimate) -> str:
         if estimate.bound in ("lower", "estimate"):
             claim = "a lower bound" if estimate.bound == "lower" else "an estimate without a guaranteed side"
             return f"the {name} is {claim}: {estimate.of}"
-    return ""
+    return "its distortion is of the label, not of the example" if distortion.of == OF_LABEL else ""

@@ -14,6 +14,11 @@ from ratelab.core.units import NAT
 Bound = Literal["exact", "upper", "lower", "estimate"]
 
 
+OF_LABEL = (
+    "distortion of the label"  # what a distortion is of where the decoder scores labels: no place on the plane of the data
+)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """One measured quantity.

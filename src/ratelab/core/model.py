@@ -17,6 +17,7 @@ class Model(nn.Module):
 
     event_shape: tuple[int, ...]
     latent_shapes: tuple[tuple[int, ...], ...]
+    target: Literal["x", "y"] = "x"  # what the decoder scores: the example, or its label
 
     @abstractmethod
     def forward(self, batch: Batch, noise: Noise, samples: int = 1, path: bool = True) -> Pass:

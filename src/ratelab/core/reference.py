@@ -62,6 +62,11 @@ HIGGINS17 = _paper(
     "beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework",
     "International Conference on Learning Representations", 2017, "Higgins et al.",
 )  # fmt: skip
+ALEMI17 = _paper(
+    "alemi2017deep", "inproceedings",
+    "Alemi, Alexander A. and Fischer, Ian and Dillon, Joshua V. and Murphy, Kevin", "Deep Variational Information Bottleneck",
+    "International Conference on Learning Representations", 2017, "Alemi et al.",
+)  # fmt: skip
 BURDA16 = _paper(
     "burda2016importance", "inproceedings", "Burda, Yuri and Grosse, Roger and Salakhutdinov, Ruslan",
     "Importance Weighted Autoencoders", "International Conference on Learning Representations", 2016, "Burda et al.",
@@ -143,6 +148,9 @@ WILLIAMS92 = _paper(
     "williams1992simple", "article", "Williams, Ronald J.",
     "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", "Machine Learning 8", 1992,
     "Williams",
+)  # fmt: skip
+NEAL11 = _paper(
+    "neal2011mcmc", "article", "Neal, Radford M.", "MCMC Using Hamiltonian Dynamics", "Handbook of Markov Chain Monte Carlo", 2011, "Neal",
 )  # fmt: skip
 MNIH14 = _paper(
     "mnih2014neural", "inproceedings", "Mnih, Andriy and Gregor, Karol", "Neural Variational Inference and Learning in Belief Networks",

@@ -40,7 +40,7 @@ class ImportanceWeighted(Estimator):
         total = batch.x.new_full((batch.size,), -torch.inf)
         for start in range(0, self.samples, self.chunk):
             seen = model(batch, noise, min(self.chunk, self.samples - start))
-            self.score = Score.of(seen.decoder)
+            self.score = Score.of(seen.decoder, model.target)
             total = torch.logaddexp(total, torch.logsumexp(-(seen.rate + seen.distortion), dim=-2))
         self.bound.add(math.log(self.samples) - total)
 

@@ -40,8 +40,8 @@ class RateDistortion(Estimator):
         seen = model(batch, noise, self.samples)
         self.rates.add(seen.per_example(seen.rates))
         self.distortion.add(seen.per_example(seen.distortion))
-        self.score = Score.of(seen.decoder)
-        self.dimensions = batch.x[0].numel()
+        self.score = Score.of(seen.decoder, model.target)
+        self.dimensions = seen.target[0].numel()
 
     def merge(self, other: Estimator) -> None:
         assert isinstance(other, RateDistortion)

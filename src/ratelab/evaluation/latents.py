@@ -54,9 +54,16 @@ def encode(model: Model, x: Floats, seed: int | None = None) -> list[Floats]:
     return [torch.cat(layer).cpu().numpy() for layer in zip(*rows, strict=True)]
 
 
+def _gives_examples(model: Model) -> None:
+    """:class:`UserError` for a model whose decoder scores labels: it can encode examples, not make any."""
+    if model.target == "y":
+        raise UserError("this model predicts labels and makes no examples; it can only encode")
+
+
 @torch.no_grad()
 def decode(model: Model, z: list[Floats]) -> Floats:
     """The decoder's mean for (N, \\*event_l) latents, one array per layer, top first."""
+    _gives_examples(model)
     model.eval()
     device, dtype = placed(model)
     for given, wanted in zip(z, model.latent_shapes, strict=True):
@@ -76,6 +83,7 @@ def reconstruct(model: Model, x: Floats, seed: int, draws: int = 5) -> dict[str,
     ``mean``: the decoder's mean; ``sample``: one draw x ~ d(x|z); ``average``: the mean of ``draws`` draws with the same z
     (the columns of Alemi et al. 2018, Fig. 4).
     """
+    _gives_examples(model)
     model.eval()
     noise = live(model, seed, "reconstruct")
     parts: dict[str, list[Tensor]] = {"mean": [], "sample": [], "average": []}
@@ -99,6 +107,7 @@ def sample(model: Model, n: int, seed: int) -> dict[str, Floats]:
     """``n`` samples of the model: ``mean`` of d(x|z) and one ``sample`` x ~ d(x|z), both from the same z ~ m(z)."""
     if n < 1:
         raise UserError(f"the number of samples must be at least 1; got {n}")
+    _gives_examples(model)
     model.eval()
     noise = live(model, seed, "sample")
     passes = [model.generate(min(CHUNK, n - start), noise) for start in range(0, n, CHUNK)]

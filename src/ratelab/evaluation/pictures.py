@@ -46,9 +46,9 @@ def to_unit(images: NDArray[np.floating], dataset: Dataset) -> NDArray[np.floati
 def draw_pictures(model: Model, dataset: Dataset, seed: int) -> dict[str, bytes]:
     """``reconstructions`` (rows in pairs: test images above, decoder means below) and ``samples`` (decoder means), as PNG.
 
-    Empty for data that is no image.
+    Empty for data that is no image, and for a model that predicts labels.
     """
-    if len(dataset.event_shape) != 3:
+    if len(dataset.event_shape) != 3 or model.target == "y":
         return {}
     columns = min(COLUMNS, len(dataset.test))
     whole_rows = min(COLUMNS * ROWS // 2, len(dataset.test)) // columns * columns

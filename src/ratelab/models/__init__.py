@@ -3,6 +3,7 @@
 from ratelab.core.table import Table
 from ratelab.models.auxiliary import Auxiliary
 from ratelab.models.bottom_up import BottomUp
+from ratelab.models.bottleneck import Bottleneck
 from ratelab.models.hamiltonian import Hamiltonian
 from ratelab.models.hierarchy import Hierarchy
 from ratelab.models.tables import TableModel
@@ -19,6 +20,7 @@ MODELS = Table(
         "bottom-up": BottomUp,
         "auxiliary": Auxiliary,
         "hamiltonian": Hamiltonian,
+        "bottleneck": Bottleneck,
         "tables": TableModel,
         "toy": ToyModel,
     },

@@ -13,6 +13,7 @@ from ratelab.objectives.geco import Geco
 from ratelab.objectives.infovae import InfoVae, Vim
 from ratelab.objectives.iwae import Iwae
 from ratelab.objectives.maximum_a_posteriori import MaximumAPosteriori
+from ratelab.objectives.mcmc_em import MonteCarloEm
 from ratelab.objectives.muprop import MuProp
 from ratelab.objectives.nvil import Nvil
 from ratelab.objectives.overfitting import OverfittingTarget
@@ -43,6 +44,7 @@ OBJECTIVES = Table(
         "vim": Vim,
         "beta-tc": BetaTC,
         "map": MaximumAPosteriori,
+        "mcmc-em": MonteCarloEm,
         "denoising": Denoising,
         "score-function": ScoreFunction,
         "nvil": Nvil,
