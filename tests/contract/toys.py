@@ -258,12 +258,17 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
         },
         binary_images,
     ),
+    "local": (
+        {"name": "local", "latent_dim": 2, "decoder": {"name": "bernoulli", "network": SMALL}, "e_steps": 3},
+        binary_images,
+    ),
+    "gaussian mixture": ({"name": "gaussian-mixture", "components": 4}, real_table),
     "tables": ({"name": "tables", "states": 6, "latent_states": 4, "init": 0.5}, states),
     "toy": ({"name": "toy", "states": 6, "latent_states": 4, "init": 0.5}, states),
 }
 
 REMEMBERS = ("local",)  # a training pass changes what it keeps of the rows
-ENUMERATED = ("tables", "toy")  # every latent is visited, whatever number of samples is asked for
+ENUMERATED = ("tables", "toy", "gaussian mixture")  # every latent is visited, whatever number of samples is asked for
 NO_EXAMPLES = ("bottleneck",)  # a pass from the model draws labels, so it has no rate
 NO_RATE = {"vae, implicit": torch.nan, "vae, deterministic": torch.inf}  # what these encoders' rates are, always
 

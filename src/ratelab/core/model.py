@@ -17,6 +17,7 @@ class Model(nn.Module):
 
     event_shape: tuple[int, ...]
     latent_shapes: tuple[tuple[int, ...], ...]
+    stacks: bool = True  # False: something in it changes in the forward pass, so that models cannot be trained side by side
     target: Literal["x", "y"] = "x"  # what the decoder scores: the example, or its label
 
     @abstractmethod

@@ -4,8 +4,10 @@ from ratelab.core.table import Table
 from ratelab.models.auxiliary import Auxiliary
 from ratelab.models.bottom_up import BottomUp
 from ratelab.models.bottleneck import Bottleneck
+from ratelab.models.gaussian_mixture import GaussianMixture
 from ratelab.models.hamiltonian import Hamiltonian
 from ratelab.models.hierarchy import Hierarchy
+from ratelab.models.local import LocalPosteriors
 from ratelab.models.tables import TableModel
 from ratelab.models.toy import ToyModel
 from ratelab.models.vae import Vae
@@ -21,6 +23,8 @@ MODELS = Table(
         "auxiliary": Auxiliary,
         "hamiltonian": Hamiltonian,
         "bottleneck": Bottleneck,
+        "local": LocalPosteriors,
+        "gaussian-mixture": GaussianMixture,
         "tables": TableModel,
         "toy": ToyModel,
     },

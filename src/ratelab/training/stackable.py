@@ -24,6 +24,8 @@ def refusal(trainer: Trainer) -> str | None:
     """Why this training cannot be part of any stack, in a few words; None where it can."""
     if not trainer.objective.stacks:
         return f"objective '{type(trainer.objective).__name__}' does not stack"
+    if not trainer.model.stacks:
+        return f"model '{type(trainer.model).__name__}' does not stack"
     for module in _modules(trainer):
         if isinstance(module, (_BatchNorm, _DropoutNd)):
             return f"'{type(module).__name__}' changes or draws in the forward pass"
