@@ -12,7 +12,6 @@ from typing import Any
 
 from ratelab.core.asked import check_words
 from ratelab.core.errors import UserError
-from ratelab.objectives.asked import check_words
 from ratelab.runs.override import Override, apply, parse_values, split_assignment
 from ratelab.runs.places import placed
 from ratelab.runs.recipe import Recipe, resolve

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from ratelab.core.asked import reworded
 from ratelab.core.errors import UserError
 from ratelab.core.table import Table
-from ratelab.objectives.asked import reworded
 from ratelab.runs.rooms import DEFAULTS, TABLES
 from ratelab.runs.yaml12 import parse
 

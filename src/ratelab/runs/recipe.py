@@ -14,7 +14,6 @@ from ratelab.core.asked import asked
 from ratelab.core.errors import UserError, nearest
 from ratelab.core.table import describe, relaxed
 from ratelab.estimators import ESTIMATORS
-from ratelab.objectives.asked import asked
 from ratelab.runs.places import without_place
 from ratelab.runs.rooms import DEFAULTS, TABLES
 from ratelab.training import Plan

@@ -8,7 +8,6 @@ import numpy as np
 
 from ratelab.core.asked import asked
 from ratelab.core.target import tolerance
-from ratelab.objectives.asked import asked
 from ratelab.sklearn.settings import Settings
 
 

@@ -11,7 +11,6 @@ from torch import nn
 
 from ratelab.core.asked import TARGETS, check_words
 from ratelab.core.errors import UserError, nearest
-from ratelab.objectives.asked import TARGETS, check_words
 
 LIKELIHOODS = ("auto", "bernoulli", "gaussian")
 DEVICES = ("auto", "cpu", "cuda")
