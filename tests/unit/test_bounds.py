@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from one_latent import LOG_EVIDENCE, SETTING, a_pass, rows
 from toys import batch_of, build
 
-from ratelab.core.batch import LiveNoise
+from ratelab.core.batch import LiveNoise, ReplayedNoise
 from ratelab.core.errors import UserError
 from ratelab.core.objective import Objective, Setting
 from ratelab.objectives import OBJECTIVES
@@ -227,3 +227,24 @@ def test_beta_below_and_above_one_are_the_same_objective(beta: float) -> None:
     seen = a_pass(*rows(9, 0.1, 0.8), 2)
     expected = seen.mean(seen.distortion) + beta * seen.mean(seen.closed_rate)
     assert torch.allclose(objective("beta", beta=beta).loss(seen, {}).total, expected)
+
+
+@pytest.mark.parametrize(("samples", "chunk"), [(12, 5), (12, 1), (12, 12), (3, 50)])
+def test_chunks_give_the_bound_and_the_gradient_of_all_samples_at_once(samples: int, chunk: int) -> None:
+    """With the same draws: chunk by chunk, and side by side."""
+    model, dataset = build("vae")
+    model.double()
+    batch = batch_of(dataset, dtype=torch.float64)
+    sizes = [min(chunk, samples - start) for start in range(0, samples, chunk)]
+    noise = LiveNoise(0, dtype=torch.float64)
+    draws = torch.cat([noise.normal((size, 7, 3)) for size in sizes])
+    found = []
+    for option, source in ((chunk, LiveNoise(0, dtype=torch.float64)), (None, ReplayedNoise([draws]))):
+        model.zero_grad()
+        turn = build_objective(model, "iwae", samples=samples, chunk=option).turn(model, batch, source, {})
+        turn.loss.total.backward()
+        found.append((turn.loss.total.detach(), [p.grad.clone() for p in model.parameters()]))
+        assert turn.seen is not None
+    assert torch.allclose(found[0][0], found[1][0])
+    for chunked, whole in zip(found[0][1], found[1][1], strict=True):
+        assert torch.allclose(chunked, whole, atol=1e-12)
