@@ -2,8 +2,8 @@
 
 from ratelab.core.table import Table
 from ratelab.models.auxiliary import Auxiliary
-from ratelab.models.bottom_up import BottomUp
 from ratelab.models.bottleneck import Bottleneck
+from ratelab.models.bottom_up import BottomUp
 from ratelab.models.gaussian_mixture import GaussianMixture
 from ratelab.models.hamiltonian import Hamiltonian
 from ratelab.models.hierarchy import Hierarchy
