@@ -27,25 +27,27 @@ GIVEN: dict[str, dict[str, object]] = {
 }
 
 
-def objective(**node: object) -> Objective:
-    return OBJECTIVES.build(OBJECTIVES.resolve(node, "objective"), SETTING)
+def objective(setting: Setting = SETTING, **node: object) -> Objective:
+    return OBJECTIVES.build(OBJECTIVES.resolve(node, "objective"), setting)
 
 
-def served(chosen: Objective) -> tuple[Model, Dataset]:
-    """A hierarchy of two, or the plain VAE for an objective that refuses a hierarchy."""
-    model, dataset = build("hierarchy of two")
-    try:
-        chosen.players(model)
-    except UserError:
-        return build("vae")
-    return model, dataset
+def served(name: str) -> tuple[Objective, Model, Dataset]:
+    """The objective on a hierarchy of two, or on the plain VAE where it refuses a hierarchy."""
+    for case in ("hierarchy of two", "vae"):
+        model, dataset = build(case)
+        chosen = objective(Setting(model.event_shape, model.latent_shapes, 200, 60), name=name, **GIVEN.get(name, {}))
+        try:
+            chosen.players(model)
+        except UserError:
+            continue
+        return chosen, model, dataset
+    raise AssertionError(f"'{name}' serves neither")
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_measured_numbers_do_not_depend_on_the_objective(name: str) -> None:
     """The same model, batch and noise give the same rates and distortion whatever is minimised."""
-    chosen = objective(name=name, **GIVEN.get(name, {}))
-    model, dataset = served(chosen)
+    chosen, model, dataset = served(name)
     batch = batch_of(dataset)
     noise = LiveNoise(1)
     if name == "denoising":
@@ -64,8 +66,7 @@ def test_measured_numbers_do_not_depend_on_the_objective(name: str) -> None:
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_state_keeps_its_names_and_shapes_and_carries_no_gradient(name: str) -> None:
     """What learns by no gradient is saved in checkpoints under the names it began with."""
-    chosen = objective(name=name, **GIVEN.get(name, {}))
-    model, dataset = served(chosen)
+    chosen, model, dataset = served(name)
     before = chosen.initial_state()
     after = chosen.turn(model, batch_of(dataset), LiveNoise(1), before).loss.state
     assert {n: v.shape for n, v in after.items()} == {n: v.shape for n, v in before.items()}
