@@ -10,6 +10,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ratelab.core.errors import UserError
+from ratelab.training.layout import as_laid_out
 
 HEADER = "ratelab"
 
@@ -50,9 +51,11 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of :func:`optimiser_tensors`."""
+    """The inverse of :func:`optimiser_tensors`; moments lie in memory as their parameters do, which the fused step counts on."""
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = dict(enumerate(parameter for group in optimiser.param_groups for parameter in group["params"]))
     for name, tensor in tensors.items():
         position, _, key = name.partition("/")
-        state.setdefault(int(position), {})[key] = tensor
+        moved = parameters[int(position)]
+        state.setdefault(int(position), {})[key] = as_laid_out(moved, tensor) if tensor.shape == moved.shape else tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

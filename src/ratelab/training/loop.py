@@ -15,6 +15,7 @@ from ratelab.core.errors import UserError
 from ratelab.core.model import Model
 from ratelab.core.objective import Objective, Player, State, Turn
 from ratelab.training import checkpoint
+from ratelab.training.layout import lay_out
 from ratelab.training.loader import Loader
 from ratelab.training.optimisers import OPTIMISERS, Adam
 from ratelab.training.plan import Plan
@@ -54,6 +55,7 @@ class Trainer:
     ) -> None:
         self.model, self.objective, self.plan, self.seed = model.to(device), objective.to(device), plan, seed
         self.device = torch.device(device)
+        lay_out(self.model)
         self.progress = Progress()
         self.streams = {name: LiveNoise.for_purpose(seed, name, device=device) for name in STREAMS}
         resample = self.streams["data"] if dataset.resampled else None
@@ -218,8 +220,9 @@ class Trainer:
 
 
 def load_weights(model: nn.Module, blob: bytes, what: str) -> None:
-    """Load :meth:`Trainer.weights` into a model; :class:`UserError` where they are corrupt or do not fit."""
+    """Load :meth:`Trainer.weights` into a model, laid out as in training; :class:`UserError` where they are corrupt or do not fit."""
     tensors, _ = checkpoint.from_bytes(blob, what)
+    lay_out(model)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

@@ -74,7 +74,7 @@ class SideBySide:
 def _parameters(pairs: Sequence[Pair]) -> Tensors:
     stacked: Tensors = {}
     for name, values in _named([dict(pair.named_parameters()) for pair in pairs]).items():
-        stacked[name] = torch.stack([value.detach() for value in values])
+        stacked[name] = torch.stack([value.detach().contiguous() for value in values])
         for i, value in enumerate(values):
             value.data = stacked[name][i]
     return stacked

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from ratelab.training.layout import foreign
 from ratelab.training.loop import Trainer
 
-_OURS = ("ratelab.", "torch.nn.")
 _REGISTERED = {"_parameters", "_buffers", "_modules"}
 
 
@@ -29,14 +29,9 @@ def refusal(trainer: Trainer) -> str | None:
     for module in _modules(trainer):
         if isinstance(module, (_BatchNorm, _DropoutNd)):
             return f"'{type(module).__name__}' changes or draws in the forward pass"
-        if not f"{type(module).__module__}.".startswith(_OURS):
+        if foreign(module):
             return f"'{type(module).__name__}' is code of your own"
     return None
-
-
-def convolves(model: nn.Module) -> bool:
-    """The model has convolutions, which gain nothing from being stacked on a CPU."""
-    return any(isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) for module in model.modules())
 
 
 def likeness(trainer: Trainer) -> str:
