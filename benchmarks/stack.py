@@ -3,7 +3,7 @@
     python benchmarks/stack.py                     digits 64-64-8 (M = 8, 32) and 784-400-40 (M = 8), batch 128
 
 "one after another" is the library's own loop over single models on all cores; "stacks" is one stack of M models in each of as many
-single-threaded processes as there are cores. The sides take turns, so that the machine's mood hits both.
+single-threaded processes as there are cores, as a sweep's workers train them. The sides take turns, so that the machine's mood hits all.
 """
 
 import argparse
@@ -11,8 +11,9 @@ import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,13 +22,16 @@ from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.objective import Setting
 from ratelab.models import MODELS
 from ratelab.objectives import OBJECTIVES
-from ratelab.training import OPTIMISERS, Plan, StackTrainer, Trainer
+from ratelab.runs.memory import keep_freed_memory
+from ratelab.training import OPTIMISERS, Plan, Precision, StackTrainer, Trainer
 
 BATCH = 128
+Epoch = Callable[[], int]
+"""Trains for an epoch and returns the images that were seen."""
 CASES = {"64-64-8": (64, 64, 8, 40 * BATCH), "784-400-40": (784, 400, 40, 10 * BATCH)}
 
 
-def member(case: str, seed: int) -> Trainer:
+def member(case: str, seed: int, precision: Precision) -> Trainer:
     """One VAE with a single hidden layer on either side, on random binary images, that never validates."""
     pixels, width, latents, examples = CASES[case]
     x = (np.random.default_rng(0).random((examples, pixels)) < 0.3).astype(np.uint8)
@@ -39,13 +43,14 @@ def member(case: str, seed: int) -> Trainer:
     model = MODELS.build(MODELS.resolve(node, "model"), data)
     setting = Setting(model.event_shape, model.latent_shapes, 10**6, examples)
     objective = OBJECTIVES.build(OBJECTIVES.resolve({"name": "beta", "beta": 0.1 + seed}, "objective"), setting)
-    plan = Plan(epochs=10**6, batch_size=BATCH, validate_every=10**6)
+    plan = Plan(epochs=10**6, batch_size=BATCH, validate_every=10**6, precision=precision)
     return Trainer(model, objective, data, OPTIMISERS.resolve("adam", "optimiser"), plan, seed)
 
 
-def stacked(case: str, size: int) -> Callable[[], int]:
+def stacked(case: str, size: int, precision: Precision) -> Epoch:
     """One epoch of a stack; returns the model-images it saw."""
-    stack = StackTrainer({str(seed): member(case, seed) for seed in range(size)})
+    keep_freed_memory()
+    stack = StackTrainer({str(seed): member(case, seed, precision) for seed in range(size)})
 
     def epoch() -> int:
         stack.run_epoch()
@@ -54,9 +59,9 @@ def stacked(case: str, size: int) -> Callable[[], int]:
     return epoch
 
 
-def one_by_one(case: str, size: int) -> Callable[[], int]:
+def one_by_one(case: str, size: int, precision: Precision) -> Epoch:
     """One epoch of every model, one model after another."""
-    members = [member(case, seed) for seed in range(size)]
+    members = [member(case, seed, precision) for seed in range(size)]
 
     def epoch() -> int:
         for each in members:
@@ -66,10 +71,10 @@ def one_by_one(case: str, size: int) -> Callable[[], int]:
     return epoch
 
 
-def serve(connection: Connection, make: Callable[[str, int], Callable[[], int]], case: str, size: int, threads: int) -> None:
+def serve(connection: Connection, make: Callable[..., Epoch], arguments: tuple[Any, ...], threads: int) -> None:
     """A process that runs an epoch whenever it is told to."""
     torch.set_num_threads(threads)
-    epoch = make(case, size)
+    epoch = make(*arguments)
     epoch()
     connection.send("ready")
     while connection.recv():
@@ -77,22 +82,20 @@ def serve(connection: Connection, make: Callable[[str, int], Callable[[], int]],
 
 
 class Side:
-    """``processes`` of ``threads`` threads each that work at the same time."""
+    """``processes`` of ``threads`` threads each that work at the same time on what ``make(*arguments)`` gives."""
 
-    def __init__(
-        self, make: Callable[[str, int], Callable[[], int]], case: str, size: int, processes: int, threads: int
-    ) -> None:
+    def __init__(self, make: Callable[..., Epoch], arguments: tuple[Any, ...], processes: int, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.ends: list[Connection] = []
         for _ in range(processes):
             ours, theirs = context.Pipe()
-            context.Process(target=serve, args=(theirs, make, case, size, threads), daemon=True).start()
+            context.Process(target=serve, args=(theirs, make, arguments, threads), daemon=True).start()
             self.ends.append(ours)
         for end in self.ends:
             end.recv()
 
     def measure(self) -> float:
-        """Model-images per second of one epoch everywhere."""
+        """Images per second of one epoch everywhere."""
         started = time.perf_counter()
         for end in self.ends:
             end.send(True)
@@ -105,6 +108,27 @@ class Side:
             end.send(False)
 
 
+def take_turns(sides: Mapping[str, Side], repeats: int) -> dict[str, list[float]]:
+    """Every side's speeds, measured in turn; the sides' processes are over afterwards."""
+    speeds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, side in sides.items():
+            speeds[name].append(side.measure())
+    for side in sides.values():
+        side.close()
+    return speeds
+
+
+def report(title: str, unit: str, speeds: Mapping[str, list[float]]) -> None:
+    """Medians, and how many times the first side's."""
+    base = next(iter(speeds.values()))
+    print(f"{title}, load {os.getloadavg()[0]:.1f}")
+    for name, values in speeds.items():
+        pairs = statistics.median(value / one for value, one in zip(values, base, strict=True))
+        middle = statistics.median(values)
+        print(f"  {name:24} {middle:12,.0f} {unit}   x{middle / statistics.median(base):.2f} (median of pairs x{pairs:.2f})")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
@@ -112,27 +136,15 @@ def main() -> None:
     arguments = parser.parse_args()
     cores = arguments.cores
     for case, size in (("64-64-8", 8), ("64-64-8", 32), ("784-400-40", 8)):
+        few = (case, 4 if case == "64-64-8" else 2, "float32")
         sides = {
-            "one after another": Side(one_by_one, case, 4 if case == "64-64-8" else 2, 1, cores),
-            "one process per core": Side(one_by_one, case, 4 if case == "64-64-8" else 2, cores, 1),
-            "one stack, one core": Side(stacked, case, size, 1, 1),
-            "stacks": Side(stacked, case, size, cores, 1),
+            "one after another": Side(one_by_one, few, 1, cores),
+            "one process per core": Side(one_by_one, few, cores, 1),
+            "one stack, one core": Side(stacked, (case, size, "float32"), 1, 1),
+            "stacks": Side(stacked, (case, size, "float32"), cores, 1),
+            "stacks, bf16": Side(stacked, (case, size, "bf16"), cores, 1),
         }
-        speeds: dict[str, list[float]] = {name: [] for name in sides}
-        load = os.getloadavg()[0]
-        for _ in range(arguments.repeats):
-            for name, side in sides.items():
-                speeds[name].append(side.measure())
-        for side in sides.values():
-            side.close()
-        base = statistics.median(speeds["one after another"])
-        print(f"{case}, M = {size}, batch {BATCH}, {cores} cores, load at the start {load:.1f}")
-        for name, values in speeds.items():
-            pairs = [value / one for value, one in zip(values, speeds["one after another"], strict=True)]
-            middle = statistics.median(values)
-            print(
-                f"  {name:21} {middle:12,.0f} model-images/s   x{middle / base:.2f} (median of pairs x{statistics.median(pairs):.2f})"
-            )
+        report(f"{case}, M = {size}, batch {BATCH}, {cores} cores", "model-images/s", take_turns(sides, arguments.repeats))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from ratelab.runs.assemble import build_trainer
 from ratelab.runs.circumstances import Circumstances
 from ratelab.runs.execute import Run, fail, reason
 from ratelab.runs.interrupt import Stop
+from ratelab.runs.memory import keep_freed_memory
 from ratelab.runs.provenance import Provenance
 from ratelab.runs.recipe import Recipe
 from ratelab.runs.results import Results, finished
@@ -32,6 +33,7 @@ def attempt_together(
     ``resumed``: the members of a stack that was left unfinished, whose state the runs go on from. What is missing from the result is
     to be asked for again.
     """
+    keep_freed_memory()
     runs = {run.folder.id: run for run in (Run(recipe, store, under) for recipe in recipes)}
     whole = StackFolder(store.path, tuple(resumed) or tuple(runs))
     with ExitStack() as locks:

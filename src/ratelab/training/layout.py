@@ -26,7 +26,7 @@ def lay_out(model: nn.Module) -> None:
         return
     for module in model.modules():
         if isinstance(module, CONVOLUTIONS) and module.weight.device.type == "cpu":
-            module.to(memory_format=torch.channels_last)
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def as_laid_out(like: Tensor, value: Tensor) -> Tensor:

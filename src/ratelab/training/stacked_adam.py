@@ -62,4 +62,7 @@ def _side_by_side(states: Sequence[dict[str, Tensor]], stacked: Tensor) -> dict[
     if not states[0]:
         step = torch.zeros((), dtype=torch.float32, device=stacked.device)
         return {"step": step, **{name: torch.zeros_like(stacked) for name in MOMENTS}}
-    return {"step": states[0]["step"].clone(), **{name: torch.stack([state[name].contiguous() for state in states]) for name in MOMENTS}}
+    return {
+        "step": states[0]["step"].clone(),
+        **{name: torch.stack([state[name].contiguous() for state in states]) for name in MOMENTS},
+    }
