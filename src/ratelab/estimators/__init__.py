@@ -1,12 +1,14 @@
 """Estimators: what is measured about a trained model, each declaring what it bounds."""
 
 from ratelab.core.table import Table
+from ratelab.estimators.active_units import ActiveUnits
 from ratelab.estimators.annealed import AnnealedLikelihood
 from ratelab.estimators.annealed_curve import AnnealedCurve
 from ratelab.estimators.bidirectional import Bidirectional
 from ratelab.estimators.downstream import Downstream
 from ratelab.estimators.iwae import ImportanceWeighted
 from ratelab.estimators.label_information import LabelInformation
+from ratelab.estimators.marginal_kl import MarginalKL
 from ratelab.estimators.parzen import ParzenWindow
 from ratelab.estimators.psnr import Psnr
 from ratelab.estimators.rate_distortion import RateDistortion
@@ -20,6 +22,8 @@ ESTIMATORS = Table(
         "bidirectional": Bidirectional,
         "annealed-curve": AnnealedCurve,
         "parzen": ParzenWindow,
+        "marginal-kl": MarginalKL,
+        "active-units": ActiveUnits,
         "psnr": Psnr,
         "label-information": LabelInformation,
         "downstream": Downstream,
