@@ -48,7 +48,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     loc = torch.randn(CODES, LATENTS)
-    log_scale = -2 + 0.5 * torch.randn(CODES, LATENTS)
+    log_scale = -1 + 0.5 * torch.randn(CODES, LATENTS)
     own = torch.arange(DRAWS)
     z = loc[own] + log_scale[own].exp() * torch.randn(DRAWS, LATENTS)
     rows, weights, bias = torch.randn(DRAWS, 2 * LATENTS), torch.randn(CODES, 2 * LATENTS), torch.randn(CODES)

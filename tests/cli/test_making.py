@@ -8,6 +8,7 @@ import pytest
 from command_lines import TINY, Cli, finish, spawn
 
 from ratelab.cli import demo
+from ratelab.estimators import ESTIMATORS
 
 RECORD = {"value", "stderr", "n", "unit", "bound", "of"}
 FRONTIER = {"schema", "store", "data", "runs", "frontier", "hull", "h_hat", "best", "apart"}
@@ -178,6 +179,39 @@ def test_evaluate_adds_estimates_and_measures_nothing_twice(cli: Cli, store: Pat
     assert other["estimates"]["iwae"]["value"] < results["estimates"]["iwae"]["value"]
     assert [node["name"] for node in other["measured"]] == ["psnr", "iwae"]
     assert cli("train", "tiny.yaml", f"objective.beta={other['recipe']['objective']['beta']}", "--json").json() == other
+
+
+def test_evaluate_all_measures_what_the_model_allows_once(
+    cli: Cli, store: Path, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ratelab.cli import evaluate
+
+    few = [
+        {"name": "psnr"},
+        {"name": "iwae", "samples": 3},
+        {"name": "annealed-curve", "temperatures": 2},
+        {"name": "marginal-kl"},
+    ]
+    monkeypatch.setattr(evaluate, "every_estimator", lambda: [ESTIMATORS.resolve(node, "e") for node in few])
+    assert cli("evaluate", run_id, "--estimators", "{name: iwae, samples: 2}").code == 0
+    first = cli("evaluate", run_id, "--estimators", "all", "--json")
+    (results,) = first.json()["runs"]
+    assert {"psnr", "marginal_kl", "information", "iwae"} <= set(results["estimates"])
+    assert "annealed_rates" not in results["estimates"]
+    assert "left out: estimator 'annealed-curve'" in first.err
+    assert "psnr, test" in first.err
+    assert [node["name"] for node in results["measured"]] == ["iwae", "psnr", "marginal-kl"]
+    assert results["measured"][0]["samples"] == 2, "what was asked for before is kept"
+    again = cli("evaluate", run_id, "--estimators", "all", "--json")
+    assert again.json() == first.json()
+    assert "batches" not in again.err
+    assert "annealed-curve" in cli("evaluate", run_id, "--estimators", "annealed-curve").line()
+
+
+def test_all_is_every_estimator_of_the_table() -> None:
+    from ratelab.cli.evaluate import every_estimator
+
+    assert [node["name"] for node in every_estimator()] == list(ESTIMATORS)
 
 
 def test_evaluate_keeps_the_per_example_values_of_before(cli: Cli, store: Path, run_id: str) -> None:

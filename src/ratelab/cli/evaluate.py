@@ -12,11 +12,12 @@ from ratelab.cli.terminal import answer, say
 from ratelab.core.errors import UserError
 
 if TYPE_CHECKING:
-    from ratelab.runs import Circumstances
+    from ratelab.runs import Circumstances, Trained
     from ratelab.store import RunFolder
 
 Node = dict[str, Any]
 Results = dict[str, Any]
+ALL = "all"
 
 
 def evaluate_command(
@@ -26,8 +27,8 @@ def evaluate_command(
     estimators: Annotated[
         str | None,
         Parameter(
-            help="What to measure: names (iwae,psnr), or with options as YAML or JSON ('{name: iwae, samples: 5000}'); left out: "
-            "show what is known. 'ratelab list estimators' lists them."
+            help="What to measure: names (iwae,psnr), or with options as YAML or JSON ('{name: iwae, samples: 500}'); 'all' that the "
+            "model allows; left out: show what is known. 'ratelab list estimators' lists them."
         ),
     ] = None,
     store: StoreDir = DEFAULT_STORE,
@@ -42,12 +43,15 @@ def evaluate_command(
       ratelab evaluate 3f2a 81c0 --estimators iwae,psnr
 
     Adds the estimates to the runs' results.json, on the validation and the test
-    split. What a run has been measured for with the same options is not measured
-    again; the same estimator with other options replaces its estimates.
+    split, one estimator after the other. What a run has been measured for with the
+    same options is not measured again; the same estimator with other options
+    replaces its estimates. 'all' takes what a run has not been measured for yet,
+    with its default options, and says what the model does not allow.
     """
     folders = [find_run(name, store) for name in (run, *more)]
-    under, nodes = circumstances(device, allow_code), parse_estimators(estimators)
-    found = [measure(folder, nodes, under) for folder in folders]
+    under, everything = circumstances(device, allow_code), estimators == ALL
+    nodes = parse_estimators(None if everything else estimators)
+    found = [measure(folder, None if everything else nodes, under) for folder in folders]
 
     def text(out: Console) -> None:
         from ratelab.cli.tables import estimates_table
@@ -78,18 +82,24 @@ def parse_estimators(text: str | None) -> list[Node]:
     return nodes
 
 
-def measure(folder: "RunFolder", nodes: Sequence[Node], under: "Circumstances") -> Results:
-    """The results of a finished run with these estimators among them; measures and writes only what is missing."""
+def measure(folder: "RunFolder", nodes: Sequence[Node] | None, under: "Circumstances") -> Results:
+    """The results of a finished run with these estimators among them; measures and writes only what is missing.
+
+    ``nodes``: None for all that the model allows and that the run was not measured for.
+    """
     from ratelab.store import Busy
 
     try:
         with folder.locked():
             results = _finished(folder)
-            asked = [node for node in nodes if node != settings(results).get(node["name"])]
+            known = settings(results)
+            asked = [node for node in nodes or [] if node != known.get(node["name"])]
+            if nodes is None:
+                asked = [node for node in every_estimator() if node["name"] not in known]
             if not asked:
                 say(f"run {folder.id}: nothing new to measure")
                 return results
-            return _add(folder, results, asked, under)
+            return _add(folder, results, asked, under, strict=nodes is not None)
     except Busy:
         raise UserError(f"run {folder.id} is being worked on by another process; wait for it, or stop it first") from None
 
@@ -109,36 +119,57 @@ def settings(results: Results) -> dict[str, Node]:
     return {node["name"]: node for node in nodes}
 
 
-def _add(folder: "RunFolder", results: Results, nodes: Sequence[Node], under: "Circumstances") -> Results:
-    from ratelab.evaluation import evaluate
+def every_estimator() -> list[Node]:
+    """All that there are, with their default options."""
+    from ratelab.estimators import ESTIMATORS
+
+    return [ESTIMATORS.resolve(name, "--estimators") for name in ESTIMATORS]
+
+
+def _add(folder: "RunFolder", results: Results, nodes: Sequence[Node], under: "Circumstances", strict: bool) -> Results:
+    """Measure one after the other; each is written down as it is done. Not ``strict``: leave out what the model does not allow."""
+    from ratelab.evaluation import check_estimators
     from ratelab.runs import open_run
+
+    trained = open_run(folder, under)
+    refused = check_estimators(trained.model, trained.dataset, nodes)
+    for line in refused.values():
+        if strict:
+            raise UserError(line)
+        say(f"run {folder.id}: left out: {line}")
+    for node in nodes:
+        if node["name"] not in refused:
+            results = _measured(folder, results, node, trained, under)
+    return results
+
+
+def _measured(folder: "RunFolder", results: Results, node: Node, trained: "Trained", under: "Circumstances") -> Results:
+    from ratelab.evaluation import evaluate
     from ratelab.runs.results import plain
     from ratelab.store import jsonable
 
-    trained = open_run(folder, under)
     estimates = {}
     for which in ("validation", "test"):
         size = trained.recipe.evaluation.batch_size
         batches = -(-len(getattr(trained.dataset, which)) // size)
-        with progress(f"run {folder.id}, {which}", batches, "batches") as report:
+        with progress(f"run {folder.id}, {node['name']}, {which}", batches, "batches") as report:
             estimates[which], arrays = evaluate(
                 trained.model,
                 trained.dataset,
                 which,
-                nodes,
+                [node],
                 trained.recipe.seed,
                 batch_size=size,
                 device=under.torch_device(),
                 tick=lambda done, total, report=report: report(done),  # type: ignore[misc]
             )
     folder.write_per_example({**folder.per_example(), **arrays})
-    names = {node["name"] for node in nodes}
-    earlier = [node for node in results.get("measured", []) if node["name"] not in names]
+    earlier = [each for each in results.get("measured", []) if each["name"] != node["name"]]
     results = {
         **results,
         "estimates": {**results["estimates"], **plain(estimates["test"])},
         "validation": {**results["validation"], **plain(estimates["validation"])},
-        "measured": jsonable([*earlier, *nodes]),
+        "measured": jsonable([*earlier, node]),
     }
     folder.write_results(results)
     return results

@@ -38,16 +38,15 @@ def log_sum_others(z: Tensor, loc: Tensor, log_scale: Tensor, own: Tensor) -> Te
 
 def _linear_form(loc: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Weights (N, 2 d) of (z^2, z) and what does not depend on z, (N,), around the components' mean (d,)."""
-    centre = loc.double().mean(0)
-    offset = loc.double() - centre
-    precision = torch.exp(-2 * log_scale.double())
+    centre = loc.mean(0, dtype=torch.float64).to(loc.dtype)
+    offset, precision = loc - centre, torch.exp(-2 * log_scale)
     pull = precision * offset
-    energy = 0.5 * (pull * offset).sum(-1)
-    constant = -energy - log_scale.double().sum(-1) - 0.5 * loc.shape[-1] * math.log(2 * math.pi)
+    energy = 0.5 * torch.linalg.vecdot(pull, offset)
     # Near its component, where a score counts, it is a difference of numbers as large as the component's energy.
-    rough = float(energy.max()) * torch.finfo(torch.float32).eps > TOLERANCE
-    dtype = torch.float64 if rough or loc.dtype == torch.float64 else torch.float32
-    return torch.cat([-0.5 * precision, pull], -1).to(dtype), constant.to(dtype), centre.to(dtype)
+    if loc.dtype != torch.float64 and float(energy.max()) * torch.finfo(loc.dtype).eps > TOLERANCE:
+        return _linear_form(loc.double(), log_scale.double())
+    constant = -energy - log_scale.sum(-1) - 0.5 * loc.shape[-1] * math.log(2 * math.pi)
+    return torch.cat([-0.5 * precision, pull], -1), constant, centre
 
 
 def _scan(rows: Tensor, weights: Tensor, bias: Tensor, own: Tensor, buffer: Tensor) -> Tensor:

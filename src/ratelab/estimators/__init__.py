@@ -6,6 +6,7 @@ from ratelab.estimators.annealed import AnnealedLikelihood
 from ratelab.estimators.annealed_curve import AnnealedCurve
 from ratelab.estimators.bidirectional import Bidirectional
 from ratelab.estimators.downstream import Downstream
+from ratelab.estimators.generative_information import GenerativeInformation
 from ratelab.estimators.iwae import ImportanceWeighted
 from ratelab.estimators.label_information import LabelInformation
 from ratelab.estimators.marginal_kl import MarginalKL
@@ -24,6 +25,7 @@ ESTIMATORS = Table(
         "parzen": ParzenWindow,
         "marginal-kl": MarginalKL,
         "active-units": ActiveUnits,
+        "generative-information": GenerativeInformation,
         "psnr": Psnr,
         "label-information": LabelInformation,
         "downstream": Downstream,
