@@ -181,7 +181,7 @@ CODED = [case for case in CASES if not check_estimators(*build(case), [NODE])]
 
 
 def test_models_without_a_density_of_x_alone_are_refused() -> None:
-    assert set(NO_RATE) | {"auxiliary", "hamiltonian", "tables", "toy"} <= set(CASES) - set(CODED)
+    assert set(NO_RATE) | {"auxiliary", "hamiltonian", "bottom-up", "tables", "toy"} <= set(CASES) - set(CODED)
     assert {"vae", "hierarchy of two", "vae, full covariance", "vae, categorical"} <= set(CODED)
 
 

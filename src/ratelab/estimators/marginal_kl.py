@@ -41,8 +41,8 @@ class MarginalKL(Estimator):
         check_sampled(seen, "marginal-kl")
         check_density(seen, "marginal-kl")
         top = seen.layers[0]
-        if top.auxiliary or top.encoder is None:
-            raise UserError("estimator 'marginal-kl' needs e(z|x) as a density, an integral in this model; leave it out")
+        if top.auxiliary or top.encoder is None or len(top.encoder.batch_shape) != 1:
+            raise UserError("estimator 'marginal-kl' needs the density of e(z|x) given x alone, an integral here; leave it out")
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         seen = model(batch, noise, self.samples)
