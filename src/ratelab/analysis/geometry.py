@@ -4,6 +4,7 @@ Plain coordinates in, indices out; both axes in nats. Everything here is exact: 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 XY = tuple[float, float]
 
@@ -50,6 +51,44 @@ def hull(points: Sequence[XY]) -> list[int]:
             vertices.pop()
         vertices.append(i)
     return vertices
+
+
+def upper_hull(points: Sequence[XY]) -> list[int]:
+    """Indices of the vertices of the upper convex hull, from the leftmost to the rightmost point; no three lie on a line.
+
+    >>> upper_hull([(0.0, 1.0), (1.0, 3.0), (2.0, 3.5), (1.5, 2.0), (4.0, 1.0)])
+    [0, 1, 2, 4]
+    """
+    vertices: list[int] = []
+    for i in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if vertices and points[i][0] == points[vertices[-1]][0]:
+            continue
+        while len(vertices) >= 2 and _turn(points[vertices[-2]], points[vertices[-1]], points[i]) >= 0:
+            vertices.pop()
+        vertices.append(i)
+    return vertices
+
+
+def best_for_rate(points: Sequence[XY], higher: bool = True) -> list[int]:
+    """Indices of the models to choose from for a given total rate, by rising rate (Xiao and Bamler 2023, section 5.3).
+
+    ``points``: (total rate, score). The end vertices of every facet of the upper hull that is seen from (0, 2 max): all rising
+    ones, and those falling ones whose line meets rate 0 below twice the best score. Where a lower score is better, the scores
+    are mirrored within their range first.
+
+    >>> best_for_rate([(1.0, 1.0), (2.0, 3.0), (3.0, 3.5), (2.5, 2.0), (3.2, 1.0)])
+    [0, 1, 2]
+    """
+    low, high = min(v for _, v in points), max(v for _, v in points)
+    scores = points if higher else [(r, low + high - v) for r, v in points]
+    vertices = upper_hull(scores)
+    top = max(v for _, v in scores)
+    kept: set[int] = {max(vertices, key=lambda i: scores[i][1])}
+    for a, b in pairwise(vertices):
+        (r0, v0), (r1, v1) = scores[a], scores[b]
+        if v1 > v0 or v0 - r0 * (v1 - v0) / (r1 - r0) < 2 * top:
+            kept |= {a, b}
+    return [i for i in vertices if i in kept]
 
 
 def sag(points: Sequence[XY]) -> list[float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ratelab.analysis import geometry
+from ratelab.analysis.choice import Task, tasks
 from ratelab.analysis.family import node
 from ratelab.analysis.phase import Behaviour, Region, behaviour, region
 from ratelab.analysis.point import Point, points
@@ -82,6 +83,11 @@ class Plane:
         return None if point.apart else behaviour(point.rate.value, str(node(point.record.recipe["data"])["name"]))
 
     @cached_property
+    def tasks(self) -> list[Task]:
+        """Every score that runs on the plane were measured with, beyond rate and distortion."""
+        return tasks(self.shown)
+
+    @cached_property
     def best(self) -> dict[str, Point | None]:
         """The best model per task, chosen on the validation split."""
         return best(self.shown)
@@ -114,8 +120,8 @@ def plane(store: Path | str, data: str | None = None) -> Plane:
     return found[data] if data is not None else next(iter(found.values()))
 
 
-def frontier_document(store: Path | str, data: str | None = None) -> dict[str, Any]:
-    """The JSON document of ``ratelab frontier --json`` (schema 1).
+def frontier_document(store: Path | str, data: str | None = None, per_task: bool = False) -> dict[str, Any]:
+    """The JSON document of ``ratelab frontier --json`` (schema 1); ``per_task`` adds an object of that name.
 
     ``runs`` holds the results of every finished run as in its ``results.json``, with its ``family``, its ``region`` of the
     phase diagram and its ``behaviour`` (null for runs apart, and where the data has no such categories); ``h_hat`` is an
@@ -133,6 +139,7 @@ def frontier_document(store: Path | str, data: str | None = None) -> dict[str, A
         "h_hat": None if smallest is None else {**_sum(smallest, chosen.entropy), "run": smallest.run},
         "best": {task: None if p is None else p.run for task, p in chosen.best.items()},
         "apart": [{"run": p.run, "why": p.apart} for p in chosen.apart],
+        **({"per_task": {task.name: task.document() for task in chosen.tasks}} if per_task else {}),
     }
 
 

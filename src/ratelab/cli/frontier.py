@@ -20,6 +20,9 @@ def frontier_command(
     compare: Annotated[
         tuple[str, str] | None, Parameter(help="Two runs (folders, or starts of ids) to compare on the same test examples.")
     ] = None,
+    per_task: Annotated[
+        bool, Parameter(help="Every score the runs were measured with: the best run, and the best for each total rate.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """The achieved frontier, its hull, H-hat and the best model per task.
@@ -27,6 +30,7 @@ def frontier_command(
     For example:
 
       ratelab frontier ratelab-demo
+      ratelab frontier ratelab-demo --per-task
       ratelab frontier ratelab-demo --compare 3fa c01
 
     The frontier is every run that no other run beats on both rate R and
@@ -35,7 +39,9 @@ def frontier_command(
     differential entropy; they have a plane of their own). The best models are chosen
     on the validation split. The region says where a run lies in the phase diagram,
     H-hat standing in for the entropy. All numbers are nats per example on the test
-    split, with one standard error. With --compare: the mean difference of two runs
+    split, with one standard error. With --per-task: each score that 'ratelab evaluate'
+    or the recipe measured (psnr, accuracies, information about the label, ...), the best
+    run and, for a given total rate, the runs on the upper hull. With --compare: the mean difference of two runs
     over the same test examples, much sharper than the difference of two means.
     """
     if compare is not None:
@@ -44,12 +50,14 @@ def frontier_command(
     from ratelab.analysis.plane import frontier_document, plane, planes
 
     if as_json:
-        print_json(frontier_document(store, data))
+        print_json(frontier_document(store, data, per_task))
         return
-    from ratelab.cli.tables import print_plane
+    from ratelab.cli.tables import print_plane, print_tasks
 
     for each in planes(store) if data is None else [plane(store, data)]:
         print_plane(each, answers())
+        if per_task:
+            print_tasks(each, answers())
 
 
 def _compare(store: Path, names: tuple[str, str], as_json: bool) -> None:

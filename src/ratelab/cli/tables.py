@@ -59,6 +59,26 @@ def print_plane(plane: "Plane", out: Console) -> None:
         out.print(f"not on the plane: {point.run} ({point.apart})")
 
 
+def print_tasks(plane: "Plane", out: Console) -> None:
+    """For every score: the best run, and for a given total rate the runs on the upper hull, with the rates of their layers."""
+    if not plane.tasks:
+        out.print("no score beyond rate and distortion was measured; add some with 'ratelab evaluate RUN --estimators ...'")
+    for task in plane.tasks:
+        better = "higher" if task.higher else "lower"
+        out.print(f"{task.name} ({task.values[task.best.run].of}, {better} is better): best for a given total rate")
+        made = table("run", "family", "setting", "R>", "rates, top layer first>", "score>", "")
+        for point in task.optimal:
+            estimate = task.values[point.run]
+            rates = ", ".join(plain(rate.value, 2) for rate in point.rates)
+            shown = measured(estimate, 4 if estimate.unit == "1" else 2)
+            made.add_row(
+                point.run, point.family, point.setting, measured(point.rate), rates, shown, "best" if point is task.best else ""
+            )
+        out.print(made)
+        if task.missing:
+            out.print(f"without this score: {', '.join(p.run for p in task.missing)}")
+
+
 def print_comparison(document: Mapping[str, Any], out: Console) -> None:
     """The differences of two runs, one line for each quantity, with what could not be compared and why."""
     first, second = document["compare"]
