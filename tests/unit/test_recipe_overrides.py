@@ -50,9 +50,10 @@ def test_bare_names_and_defaults_on_the_way_are_written_out() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("model.encoder.network.hidden.0=8", "model.encoder.network.hidden is a list and has no keys; give it whole"),
-        ("seed.x=8", "seed is the value 1 and has no keys"),
-        ("model.latent_dim.x=8", "model.latent_dim is the value 2 and has no keys"),
+        ("model.encoder.network.hidden.9=8", "model.encoder.network.hidden is a list of {n} and has no key '9'; give it whole"),
+        ("model.encoder.network.hidden.x=8", "model.encoder.network.hidden is a list of {n} and has no key 'x'; give it whole"),
+        ("seed.x=8", "seed is the value 1 and has no key 'x'"),
+        ("model.latent_dim.x=8", "model.latent_dim is the value 2 and has no key 'x'"),
         ("objective.betta=8", "objective.betta: unknown key 'betta'; did you mean 'beta'?"),
         ("objectiv.beta=8", "unknown key 'objectiv'; did you mean 'objective'?"),
         ("model.encodr.network=mlp", "model.encodr: unknown key 'encodr'; did you mean 'encoder'?"),
@@ -62,4 +63,11 @@ def test_bare_names_and_defaults_on_the_way_are_written_out() -> None:
 def test_keys_that_lead_nowhere_are_answered(text: str, said: str) -> None:
     with pytest.raises(UserError) as caught:
         tiny(text, base={**TINY, "seed": 1})
-    assert said in str(caught.value)
+    assert said.format(n=len(tiny(base=TINY).model["encoder"]["network"]["hidden"])) in str(caught.value)
+
+
+def test_a_position_in_a_list_is_a_key() -> None:
+    base = {**TINY, "objective": {"name": "beta", "beta": [0.5, 2.0]}}
+    assert tiny("objective.beta.1=4", base={**base, "model": {**TINY["model"], "name": "hierarchy", "latent_dim": [1, 2]}}).objective[
+        "beta"
+    ] == (0.5, 4)

@@ -153,3 +153,20 @@ def test_a_marginal_of_one_hot_latents_is_refused() -> None:
     node = {"name": "xiao2023", "latent_dim": 16, "marginal": "categorical"}
     with pytest.raises(UserError, match="scores one-hot latents"):
         MODELS.build(MODELS.resolve(node, "model"), MNIST)
+
+
+@pytest.mark.spec("HV42", "HV43")
+@pytest.mark.parametrize("name", ["mnist-grid", "cifar-10-grid", "svhn-grid", "lvae-svhn-grid"])
+def test_the_grid_has_441_models_with_both_baselines_among_them(name: str) -> None:
+    betas = [tuple(recipe.objective["beta"]) for recipe in expand(read_recipe(f"xiao2023/{name}"))]
+    axis = [float(f"{10 ** (-1 + k / 10):.6g}") for k in range(21)]
+    assert sorted(betas) == sorted((upper, lower) for upper in axis for lower in axis)
+    assert (1.0, 1.0) in betas
+    assert sum(upper == lower for upper, lower in betas) == 21
+
+
+def test_a_smaller_grid_of_the_small_tier_is_typed_layer_by_layer() -> None:
+    sweep = ["objective.beta.0=log:0.1:10:5", "objective.beta.1=log:0.1:10:5"]
+    runs = expand(read_recipe("xiao2023/mnist-grid@small"), sweep)
+    assert len(runs) == 25
+    assert {(run.training.epochs, run.data["limit"]) for run in runs} == {(20, 10_000)}

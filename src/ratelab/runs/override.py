@@ -46,8 +46,9 @@ def _value(text: str, where: str) -> Any:
 def apply(recipe: Mapping[str, Any], override: Override) -> dict[str, Any]:
     """A copy of a recipe's mapping with one key changed.
 
-    A path may lead through a node given by its bare name, or not given at all: its default is written out first.
-    Raises :class:`UserError` where the path leads through a list or a plain value.
+    A path may lead through a node given by its bare name, or not given at all: its default is written out first. In a list a
+    position, from 0, is a key: ``objective.beta.0`` is the top layer's. Raises :class:`UserError` where the path leads through a
+    plain value, or through a list without such a position.
     """
     head, *rest = override.path
     if not rest:
@@ -59,12 +60,18 @@ def apply(recipe: Mapping[str, Any], override: Override) -> dict[str, Any]:
     return {**recipe, head: _changed(section, TABLES.get(head), rest, override, head)}
 
 
-def _changed(node: Any, table: Table | None, path: list[str], override: Override, where: str) -> dict[str, Any]:
+def _changed(node: Any, table: Table | None, path: list[str], override: Override, where: str) -> Any:
     if isinstance(node, str) and table is not None:
         node = {"name": node}
+    if isinstance(node, (list, tuple)) and path[0].isdecimal() and int(path[0]) < len(node):
+        position, *rest = path
+        entries = list(node)
+        below = entries[int(position)]
+        entries[int(position)] = _changed(below, None, rest, override, f"{where}.{position}") if rest else override.value
+        return entries
     if not isinstance(node, Mapping):
-        kind = "a list" if isinstance(node, (list, tuple)) else f"the value {node!r}"
-        raise UserError(f"'{override.key}': {where} is {kind} and has no keys; give it whole, as {where}=...")
+        kind = f"a list of {len(node)}" if isinstance(node, (list, tuple)) else f"the value {node!r}"
+        raise UserError(f"'{override.key}': {where} is {kind} and has no key '{path[0]}'; give it whole, as {where}=...")
     head, *rest = path
     if not rest:
         return {**node, head: override.value}
