@@ -1,6 +1,7 @@
 """Which model for which task: the upper hull over the total rate, scores per layer, and what is missing."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ TWO = {"name": "hierarchy", "latent_dim": [4, 8], "encoder": {"name": "gaussian"
 
 
 def height(vertices: list[XY], rate: float) -> float:
-    (r0, v0), (r1, v1) = next(pair for pair in zip(vertices, vertices[1:], strict=False) if pair[0][0] <= rate <= pair[1][0])
+    (r0, v0), (r1, v1) = next(pair for pair in pairwise(vertices) if pair[0][0] <= rate <= pair[1][0])
     return v0 + (v1 - v0) * (rate - r0) / (r1 - r0)
 
 
@@ -32,8 +33,8 @@ def test_no_point_lies_above_the_upper_hull_and_its_vertices_are_points(points: 
     assert [v[0] for v in vertices] == sorted({v[0] for v in vertices})
     if len(vertices) > 1:
         assert all(v <= height(vertices, r) + 1e-9 for r, v in points)
-    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in zip(vertices, vertices[1:], strict=False)]
-    assert all(a > b for a, b in zip(slopes, slopes[1:], strict=False))  # strictly concave: no three on a line
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(vertices)]
+    assert all(a > b for a, b in pairwise(slopes))  # strictly concave: no three on a line
 
 
 @pytest.mark.spec("HV35")
@@ -75,7 +76,11 @@ def store(tmp_path: Path) -> Path:
     for i, (rates, psnr, accuracy) in enumerate([
         ([1.0, 4.0], 10.0, (0.2, 0.6)), ([4.0, 1.0], 8.0, (0.7, 0.3)), ([6.0, 6.0], 14.0, (0.65, 0.5)), ([9.0, 9.0], 15.0, (0.4, 0.4)),
     ]):  # fmt: skip
-        scores = {"psnr": score(psnr), "accuracy_knn": [score(a) for a in accuracy], "accuracy_limit": score(0.99, bound="upper")}
+        scores = {
+            "psnr": score(psnr),
+            "accuracy_knn": [score(a) for a in accuracy],
+            "accuracy_limit": score(0.99, bound="upper"),
+        }
         write_scored(tmp_path, f"a{i}", rates, scores, [1.0, 0.5 * (i + 1)])
     write_run(tmp_path, "b0", [2.0, 2.0], 25.0, given=recipe(1.0, TWO))
     return tmp_path

@@ -68,6 +68,6 @@ def test_keys_that_lead_nowhere_are_answered(text: str, said: str) -> None:
 
 def test_a_position_in_a_list_is_a_key() -> None:
     base = {**TINY, "objective": {"name": "beta", "beta": [0.5, 2.0]}}
-    assert tiny("objective.beta.1=4", base={**base, "model": {**TINY["model"], "name": "hierarchy", "latent_dim": [1, 2]}}).objective[
-        "beta"
-    ] == (0.5, 4)
+    assert tiny(
+        "objective.beta.1=4", base={**base, "model": {**TINY["model"], "name": "hierarchy", "latent_dim": [1, 2]}}
+    ).objective["beta"] == (0.5, 4)
