@@ -10,9 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from command_lines import Cli, finish, spawn
 
 from ratelab.cli import app, progress, terminal
+from ratelab.core.batch import LiveNoise
+from ratelab.distributions.autoregressive import Autoregressive
+from ratelab.distributions.bernoulli import Bernoulli
+from ratelab.networks.gated_pixelcnn import GatedPixelCnn
 
 NOISY = """
 import os, torch
@@ -138,6 +143,47 @@ def test_without_a_terminal_lines_come_every_few_seconds(
         for done in (1, 2, 3, 4):
             report(done, f"R {done}")
     assert capsys.readouterr().err == "run: 2/4 epochs  R 2\nrun: 4/4 epochs  R 4\n"
+
+
+def pixel_by_pixel(rows: int = 3) -> None:
+    """Draw from an autoregressive law, as ``ratelab sample`` does deep inside."""
+    torch.manual_seed(0)
+    network = GatedPixelCnn(1, 1, features=2, layers=0)
+    law = Autoregressive(network, None, (1, rows, 2), lambda p: Bernoulli(p, event_axes=3))
+    law.draw(LiveNoise(0), 2)
+
+
+def test_drawing_pixel_after_pixel_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    with open(theirs, "w") as screen:
+        monkeypatch.setattr(sys, "stderr", screen)
+        with progress.drawing("samples"):
+            pixel_by_pixel()
+            pixel_by_pixel()
+        monkeypatch.undo()
+        drawn = os.read(ours, 100_000).decode()
+    assert "samples" in drawn
+    assert "3/3" in drawn
+    assert "pass 2" in drawn
+    pixel_by_pixel()  # nobody watches: nothing is said
+
+
+def test_drawing_pixel_after_pixel_says_a_line_every_few_seconds_in_a_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 1.0, 6.0, 7.0, 8.0, 9.0, 10.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    with progress.drawing("samples"):
+        pixel_by_pixel()
+    assert capsys.readouterr().err == "samples: 2/3 rows of pixels  pass 1\n"
+
+
+def test_models_that_draw_all_pixels_at_once_show_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.drawing("samples"):
+        Bernoulli(torch.zeros(1, 2, 2), event_axes=3).draw(LiveNoise(0))
+    assert capsys.readouterr().err == ""
 
 
 def test_a_bug_still_shows_its_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from ratelab.distributions.full_gaussian import FullGaussian
 from ratelab.distributions.gaussians import DiagonalGaussian, StandardNormal
 from ratelab.distributions.heads import SPREADS
 from ratelab.distributions.logistic import Logistic
+from ratelab.distributions.mixtures import GaussianMixture
 from ratelab.distributions.one_hot import OneHot
 
 LOC, SCALE = torch.tensor([[0.3, -1.0]]), torch.tensor([[0.5, 2.0]])
@@ -162,6 +163,17 @@ def test_every_way_of_writing_the_spread_means_what_it_says(name: str) -> None:
     }[name]
     assert torch.allclose(law.scale**2, variance)
     assert torch.allclose(law.log_scale, variance.log() / 2)
+
+
+@pytest.mark.parametrize("name", ["softplus", "softplus-variance"])
+def test_a_softplus_that_rounds_to_nothing_leaves_densities_mixtures_and_gradients_finite(name: str) -> None:
+    raw = torch.full((4, 3), -200.0, requires_grad=True)
+    law = SPREADS[name](torch.zeros(4, 3), raw, 1)
+    z = torch.full((2, 3), 1e-3)
+    scored = law.log_prob(z.unsqueeze(1)).sum() + GaussianMixture(torch.zeros(4), law).log_prob(z).sum()
+    (gradient,) = torch.autograd.grad(scored + law.kl(StandardNormal((3,), z)).sum(), raw)
+    assert scored.isfinite()
+    assert gradient.isfinite().all()
 
 
 @pytest.mark.spec("VF22")

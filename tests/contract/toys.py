@@ -263,6 +263,7 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
         binary_images,
     ),
     "gaussian mixture": ({"name": "gaussian-mixture", "components": 4}, real_table),
+    "invertible": ({"name": "invertible", "flow": {"name": "real-nvp", "hidden": [8]}, "steps": 2}, real_table),
     "tables": ({"name": "tables", "states": 6, "latent_states": 4, "init": 0.5}, states),
     "toy": ({"name": "toy", "states": 6, "latent_states": 4, "init": 0.5}, states),
 }

@@ -256,6 +256,29 @@ def test_one_pass_scores_with_the_law_of_the_latents_given(name: str) -> None:
     assert abs(float((both[0] - both[1]).detach())) > 1e-3
 
 
+@pytest.mark.spec("N27")
+def test_a_pixelvae_tells_every_pixel_what_z_says_and_only_its_neighbours_what_they_are() -> None:
+    """An upsampling network turns z into maps beside a shallow PixelCNN, which sees few pixels back (Gulrajani et al. 2017)."""
+    node = {"name": "gated-pixelcnn", "network": {"name": "deconv", "width": 4}, "layers": 0, "features": 6, "maps": 3}
+    torch.manual_seed(0)
+    decoder = bold(DECODERS.build(DECODERS.resolve(node, "decoder"), (3,), (1, 12, 12)), 2.0)
+    z = torch.randn(1, 3, generator=torch.Generator().manual_seed(1)).double().requires_grad_()
+    x = torch.bernoulli(torch.full((1, 1, 12, 12), 0.5), generator=torch.Generator().manual_seed(2)).double().requires_grad_()
+
+    def logits(pixel: tuple[int, int]) -> Tensor:
+        law = decoder(z)
+        return law.network(2 * x - 1, law.context)[0, 0, pixel[0], pixel[1]]
+
+    for row, column in ((0, 0), (6, 6), (11, 3)):
+        by_z, by_x = torch.autograd.grad(logits((row, column)), (z, x))
+        assert (by_z != 0).all()
+        seen = {(r, c) for r, c in by_x[0, 0].nonzero().tolist()}
+        before = {(r, c) for r in range(12) for c in range(12) if r < row or (r == row and c < column)}
+        window = {(r, c) for r, c in before if row - r <= 3 and abs(column - c) <= 3}
+        assert seen == window
+        assert len(seen) < len(before) or row == 0
+
+
 @pytest.mark.spec("VF43")
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_convolutional_network_is_strictly_raster_and_channel_causal(channels: int) -> None:

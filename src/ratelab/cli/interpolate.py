@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ratelab.cli.options import DEFAULT_STORE, AllowCode, AsJson, Device, Output, RunName, StoreDir, open_trained
+from ratelab.cli.progress import drawing
 from ratelab.cli.terminal import answer
 
 
@@ -48,7 +49,8 @@ def interpolate_command(
     if not 1 <= pairs <= len(dataset.test) // 2:
         raise UserError(f"--pairs: {pairs}; the test split has examples for 1 to {len(dataset.test) // 2} pairs")
     x = examples(dataset, "test", 2 * pairs)
-    frames = interpolate(trained.model, x[0::2], x[1::2], steps, path)
+    with drawing("interpolations"):
+        frames = interpolate(trained.model, x[0::2], x[1::2], steps, path)
     if output.suffix == ".npz":
         write_arrays(output, {"path": frames, "first": x[0::2], "second": x[1::2]})
     else:

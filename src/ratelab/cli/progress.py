@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from ratelab.cli.terminal import PlainConsole, on_terminal, say
@@ -56,6 +56,30 @@ class _Lines:
             return
         self.last = now
         say(f"{self.title}: {done}/{self.total} {self.unit}{'  ' + note if note else ''}")
+
+
+@contextmanager
+def drawing(what: str) -> Iterator[None]:
+    """Progress of what is drawn inside pixel after pixel; nothing for models that draw all pixels at once.
+
+    Every pass over an image's rows starts anew: reconstructions take several, thousands of samples too.
+    """
+    from ratelab.core.sequence import watched
+
+    with ExitStack() as until_done:
+        report: Report | None = None
+        passes = 1
+
+        def on_row(done: int, total: int) -> None:
+            nonlocal report, passes
+            if report is None:
+                report = until_done.enter_context(progress(what, total, "rows of pixels"))
+            if done < total or on_terminal():
+                report(done, f"pass {passes}")
+            passes += done == total
+
+        with watched(on_row):
+            yield
 
 
 class RunLines(Protocol):

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ratelab.cli.options import DEFAULT_STORE, AllowCode, AsJson, Device, Output, RunName, Seed, StoreDir, open_trained
+from ratelab.cli.progress import drawing
 from ratelab.cli.terminal import answer
 
 Images = Annotated[
@@ -55,7 +56,8 @@ def reconstruct_command(
     check_picture(trained, output)
     dataset = trained.dataset
     x = examples(dataset, "test", count) if images is None else read_examples(images, dataset)[:count]
-    made = {"x": x, **reconstruct(trained.model, x, seed, draws)}
+    with drawing("reconstructions"):
+        made = {"x": x, **reconstruct(trained.model, x, seed, draws)}
     if output.suffix == ".npz":
         write_arrays(output, made)
     else:

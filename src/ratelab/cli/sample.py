@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ratelab.cli.options import DEFAULT_STORE, AllowCode, AsJson, Device, Output, RunName, Seed, StoreDir, open_trained
+from ratelab.cli.progress import drawing
 from ratelab.cli.terminal import answer
 
 COLUMNS = 8
@@ -40,7 +41,8 @@ def sample_command(
     check_output(output, ".npz", ".png")
     trained = open_trained(run, store, device, allow_code)
     check_picture(trained, output)
-    drawn = sample(trained.model, count, seed)
+    with drawing("samples"):
+        drawn = sample(trained.model, count, seed)
     if output.suffix == ".npz":
         write_arrays(output, drawn)
     else:

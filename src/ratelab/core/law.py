@@ -8,6 +8,7 @@ only there); it scores in float32 under autocast; and it has a :meth:`Law.detach
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,6 +27,22 @@ class Draw(NamedTuple):
     log_prob: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Abilities:
+    """What a law can do, as its class (or, where it is made of other laws, the object) declares it and the contract tests check it.
+
+    ``density``: a log-density or log-mass exists. ``elementwise``: it is a sum of one term for each unit of the event
+    (:meth:`Law.unit_log_prob`). ``closed_kl``: :meth:`Law.kl` knows a closed form, from a law of its own kind at least.
+    ``parallel_draws``, ``parallel_scores``: all units at once, not one after another; scores are those of arbitrary values.
+    """
+
+    density: bool = True
+    elementwise: bool = False
+    closed_kl: bool = False
+    parallel_draws: bool = True
+    parallel_scores: bool = True
+
+
 class Law(ABC):
     """A probability law over an event, with leading batch axes.
 
@@ -36,6 +53,7 @@ class Law(ABC):
     event_shape: tuple[int, ...]
     batch_shape: tuple[int, ...]
     normalised: bool = True  # False: the score is a loss, not a log-likelihood, and bounds nothing
+    abilities: Abilities = Abilities()
     mass: bool = False  # True: scores are probabilities of discrete values, so that entropies and bits per dimension follow
 
     @abstractmethod

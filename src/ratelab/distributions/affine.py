@@ -1,5 +1,7 @@
 """A law of standardised data, scored in the units of the data itself."""
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from ratelab.core.batch import Noise
@@ -16,6 +18,7 @@ class Affine(Law):
         self.base, self.shift, self.scale = base, shift, scale
         self.batch_shape, self.event_shape = base.batch_shape, base.event_shape
         self.normalised, self.mass = base.normalised, base.mass
+        self.abilities = replace(base.abilities, closed_kl=False)
 
     @property
     def mean(self) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from ratelab.core.batch import ModeNoise, Noise
-from ratelab.core.law import Draw, Law
+from ratelab.core.law import Abilities, Draw, Law
+from ratelab.core.sequence import one_by_one
 from ratelab.networks.causal import RasterNetwork
 
 
@@ -24,6 +25,7 @@ class Autoregressive(Law):
     """
 
     mass = True
+    abilities = Abilities(parallel_draws=False)
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class Autoregressive(Law):
         means = torch.zeros_like(images)
         colours = self.event_shape[0]
         sampler = self.network.sampler(images.reshape(-1, *self.event_shape), self._context(lead))
-        for row in range(self.event_shape[1]):
+        for row in one_by_one(self.event_shape[1]):
             for column in range(self.event_shape[2]):
                 parameters = sampler.parameters(row, column)
                 law = self.pixels(parameters.reshape(*lead, -1, 1, 1))

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision, sum_event
+from ratelab.core.law import Abilities, Draw, Law, full_precision, sum_event
 
 
 class Bernoulli(Law):
@@ -15,6 +15,7 @@ class Bernoulli(Law):
     """
 
     mass = True
+    abilities = Abilities(elementwise=True, closed_kl=True)
 
     def __init__(self, logits: Tensor, *, event_axes: int = 1, normalised: bool = True) -> None:
         self.logits = full_precision(logits)

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision
+from ratelab.core.law import Abilities, Draw, Law, full_precision
 
 
 class Categorical(Law):
     """One state out of k. ``logits``: (\\*batch, k). A value is the state's index, shape (\\*batch,), as a floating-point number."""
 
     mass = True
+    abilities = Abilities(elementwise=True, closed_kl=True)
 
     event_shape = ()
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision, sum_event
+from ratelab.core.law import Abilities, Draw, Law, full_precision, sum_event
 from ratelab.distributions.levels import LEVELS, TOP, centre_of_bins, from_bins, level_of
 
 Bins = Literal["centred", "lower-edge"]
@@ -64,6 +64,7 @@ class DiscretisedLogistic(Law):
     """
 
     mass = True
+    abilities = Abilities(elementwise=True)
 
     def __init__(
         self, loc: Tensor, log_scale: Tensor, *, event_axes: int = 1, bins: Bins = "centred", fallback: bool = False

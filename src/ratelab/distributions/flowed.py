@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision, without_autocast
+from ratelab.core.law import Abilities, Draw, Law, full_precision, without_autocast
 from ratelab.distributions.flows.step import Moved, Step, held_fixed
 
 
@@ -20,6 +20,7 @@ class Flowed(Law):
         self.base, self.flow = base, flow
         self.context = None if context is None else full_precision(context)
         self.batch_shape, self.event_shape = base.batch_shape, base.event_shape
+        self.abilities = Abilities(parallel_draws=flow.parallel_forward, parallel_scores=flow.parallel_inverse)
         self._drawn: tuple[Tensor, Moved] | None = None
 
     @property

@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision, without_autocast
+from ratelab.core.law import Abilities, Draw, Law, full_precision, without_autocast
 from ratelab.distributions.gaussians import HALF_LOG_2PI, DiagonalGaussian, StandardNormal
 
 
 class FullGaussian(Law):
     """N(loc, L L^T). ``loc``: (\\*batch, d); ``tril``: (\\*batch, d, d), lower triangular with a positive diagonal."""
+
+    abilities = Abilities(closed_kl=True)
 
     def __init__(self, loc: Tensor, tril: Tensor) -> None:
         self.loc, self.tril = full_precision(loc), full_precision(tril)

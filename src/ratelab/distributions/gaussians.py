@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision, sum_event
+from ratelab.core.law import Abilities, Draw, Law, full_precision, sum_event
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -20,6 +20,8 @@ class DiagonalGaussian(Law):
     ``loc``: (\\*batch, \\*event); ``scale`` (or ``log_scale``): the standard deviation, of any shape that broadcasts against
     ``loc``. ``event_axes``: how many trailing axes make one event.
     """
+
+    abilities = Abilities(elementwise=True, closed_kl=True)
 
     def __init__(
         self, loc: Tensor, *, scale: Tensor | None = None, log_scale: Tensor | None = None, event_axes: int = 1
@@ -70,6 +72,7 @@ class StandardNormal(Law):
     """N(0, I) over an event of the given shape."""
 
     batch_shape = ()
+    abilities = Abilities(elementwise=True, closed_kl=True)
 
     def __init__(self, event_shape: tuple[int, ...], like: Tensor) -> None:
         self.event_shape = event_shape

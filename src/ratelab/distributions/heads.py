@@ -17,11 +17,15 @@ from ratelab.networks.layers import over_images, size_of
 
 Spread = Literal["exp", "exp-half", "softplus", "softplus-variance"]
 
+FLOOR = 1e-8
+"""Added to a softplus, which is exactly 0 below -104 in float32: a spread of 0 has no logarithm, and a mixture no precision for it.
+Weights of a few small numbers get there within ten steps at a high learning rate."""
+
 SPREADS: dict[str, Callable[[Tensor, Tensor, int], DiagonalGaussian]] = {
     "exp": lambda loc, raw, axes: DiagonalGaussian(loc, log_scale=raw, event_axes=axes),
     "exp-half": lambda loc, raw, axes: DiagonalGaussian(loc, log_scale=0.5 * raw, event_axes=axes),
-    "softplus": lambda loc, raw, axes: DiagonalGaussian(loc, scale=F.softplus(raw), event_axes=axes),
-    "softplus-variance": lambda loc, raw, axes: DiagonalGaussian(loc, scale=F.softplus(raw).sqrt(), event_axes=axes),
+    "softplus": lambda loc, raw, axes: DiagonalGaussian(loc, scale=F.softplus(raw) + FLOOR, event_axes=axes),
+    "softplus-variance": lambda loc, raw, axes: DiagonalGaussian(loc, scale=(F.softplus(raw) + FLOOR).sqrt(), event_axes=axes),
 }
 
 

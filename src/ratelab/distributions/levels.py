@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision, sum_event
+from ratelab.core.law import Abilities, Draw, Law, full_precision, sum_event
 
 LEVELS = 256
 TOP = LEVELS - 1
@@ -41,6 +41,7 @@ class CategoricalLevels(Law):
     """An independent 256-way softmax for every value. ``logits``: (\\*batch, 256, \\*event)."""
 
     mass = True
+    abilities = Abilities(elementwise=True, closed_kl=True)
 
     def __init__(self, logits: Tensor, *, event_axes: int = 1) -> None:
         self.axis = -event_axes - 1

@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision, sum_event
+from ratelab.core.law import Abilities, Draw, Law, full_precision, sum_event
 
 UNIT_VARIANCE = math.sqrt(3) / math.pi
 
 
 class Logistic(Law):
     """Independent logistic coordinates. ``loc``: (\\*batch, \\*event); ``scale``: s, of any shape that broadcasts against it."""
+
+    abilities = Abilities(elementwise=True)
 
     def __init__(self, loc: Tensor, scale: Tensor, *, event_axes: int = 1) -> None:
         self.loc, self.scale = full_precision(loc), full_precision(scale)

@@ -1,5 +1,7 @@
 """Mixtures: sum_i w_i p_i(z), of Gaussians by one matrix product, of any other laws component by component."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,6 +26,7 @@ class Mixture(Law):
         self.log_weights = full_precision(logits).log_softmax(-1)
         self.parts = parts
         self.event_shape = parts.event_shape
+        self.abilities = replace(parts.abilities, elementwise=False, closed_kl=False)
 
     @property
     @without_autocast

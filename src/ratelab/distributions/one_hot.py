@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ratelab.core.batch import Noise
 from ratelab.core.errors import UserError
-from ratelab.core.law import Draw, Law, full_precision
+from ratelab.core.law import Abilities, Draw, Law, full_precision
 
 Sampling = Literal["hard", "relaxed", "straight-through"]
 
@@ -22,6 +22,8 @@ class OneHot(Law):
 
     ``sampling``: ``hard`` (exact, no gradient), ``relaxed`` (points of the simplex at ``temperature``) or ``straight-through``.
     """
+
+    abilities = Abilities(closed_kl=True)
 
     def __init__(self, logits: Tensor, *, sampling: Sampling = "hard", temperature: float = 1.0) -> None:
         self.log_probs = full_precision(logits).log_softmax(-1)

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision
+from ratelab.core.law import Abilities, Draw, Law, full_precision
 
 
 class Point(Law):
     """All mass at ``value`` (\\*batch, d); its density there is infinite, elsewhere zero."""
+
+    abilities = Abilities(density=False)
 
     def __init__(self, value: Tensor) -> None:
         self.value = full_precision(value)
@@ -39,6 +41,8 @@ class Implicit(Law):
 
     ``like``: any tensor (\\*batch, n) that says the batch shape, the type and the device.
     """
+
+    abilities = Abilities(density=False)
 
     def __init__(self, push: Callable[[Tensor], Tensor], like: Tensor, event_shape: tuple[int, ...], noise_dim: int) -> None:
         self.push: Callable[[Tensor], Tensor] = lambda drawn: full_precision(push(drawn))

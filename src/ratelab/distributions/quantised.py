@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Noise
-from ratelab.core.law import Draw, Law, full_precision, sum_event
+from ratelab.core.law import Abilities, Draw, Law, full_precision, sum_event
 from ratelab.distributions.gaussians import HALF_LOG_2PI
 from ratelab.distributions.levels import LEVELS, centre_of_bins, from_bins, level_of
 
@@ -25,6 +25,7 @@ class QuantisedNormal(Law):
     """
 
     mass = True
+    abilities = Abilities(elementwise=True)
 
     def __init__(self, loc: Tensor, log_scale: Tensor, *, event_axes: int = 1) -> None:
         self.loc, self.log_scale = full_precision(loc), full_precision(log_scale)

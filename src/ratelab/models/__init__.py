@@ -7,6 +7,7 @@ from ratelab.models.bottom_up import BottomUp
 from ratelab.models.gaussian_mixture import GaussianMixture
 from ratelab.models.hamiltonian import Hamiltonian
 from ratelab.models.hierarchy import Hierarchy
+from ratelab.models.invertible import Invertible
 from ratelab.models.local import LocalPosteriors
 from ratelab.models.tables import TableModel
 from ratelab.models.toy import ToyModel
@@ -25,6 +26,7 @@ MODELS = Table(
         "bottleneck": Bottleneck,
         "local": LocalPosteriors,
         "gaussian-mixture": GaussianMixture,
+        "invertible": Invertible,
         "tables": TableModel,
         "toy": ToyModel,
     },

@@ -26,6 +26,7 @@ class Autoregressive(Step):
     """What the three rules share; ``hidden`` are the widths of the MADE."""
 
     ordered = True
+    parallel_inverse = False
     outputs = 2
 
     def __init__(

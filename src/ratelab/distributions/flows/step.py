@@ -24,10 +24,13 @@ class Moved(NamedTuple):
 class Step(nn.Module):
     """One invertible map of (\\*lead, d), possibly steered by a ``context`` (\\*lead, c) of features of x.
 
-    ``ordered``: it treats coordinates in an order, so the order is reversed between such steps.
+    ``ordered``: it treats coordinates in an order, so the order is reversed between such steps. ``parallel_forward`` and
+    ``parallel_inverse``: it moves all coordinates at once, or one after another.
     """
 
     ordered = False
+    parallel_forward = True
+    parallel_inverse = True
 
     @abstractmethod
     def forward(self, z: Tensor, context: Tensor | None = None) -> Moved:
@@ -58,6 +61,8 @@ class Composed(Step):
             if len(self.steps) and step.ordered:
                 self.steps.append(Flip())
             self.steps.append(step)
+            self.parallel_forward = self.parallel_forward and step.parallel_forward
+            self.parallel_inverse = self.parallel_inverse and step.parallel_inverse
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> Moved:
         total = z.new_zeros(z.shape[:-1])
@@ -81,6 +86,7 @@ class Inverse(Step):
     def __init__(self, step: Step) -> None:
         super().__init__()
         self.step = step
+        self.parallel_forward, self.parallel_inverse = step.parallel_inverse, step.parallel_forward
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> Moved:
         return self.step.inverse(z, context)

@@ -17,6 +17,8 @@ class Sylvester(Step):
     Invertible because the diagonals lie in (-1, 1), so R_ii R'_ii > -1. Starts near the identity.
     """
 
+    parallel_inverse = False
+
     def __init__(self, size: int, context: int = 0, *, reflections: Annotated[int, Field(ge=1)] = 4) -> None:
         super().__init__()
         self.size, self.reflections = size, reflections
