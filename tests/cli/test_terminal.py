@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import select
 import signal
 import sys
 import time
@@ -163,7 +164,9 @@ def test_drawing_pixel_after_pixel_shows_a_bar_on_a_terminal(monkeypatch: pytest
             pixel_by_pixel()
             pixel_by_pixel()
         monkeypatch.undo()
-        drawn = os.read(ours, 100_000).decode()
+        drawn = ""
+        while select.select([ours], [], [], 0.5)[0]:  # a terminal hands over what was written in several pieces
+            drawn += os.read(ours, 100_000).decode()
     assert "samples" in drawn
     assert "3/3" in drawn
     assert "pass 2" in drawn
