@@ -97,6 +97,16 @@ FU19 = _paper(
     "Cyclical Annealing Schedule: A Simple Approach to Mitigating KL Vanishing",
     "North American Chapter of the Association for Computational Linguistics", 2019, "Fu et al.",
 )  # fmt: skip
+KINGMA15 = _paper(
+    "kingma2015variational", "inproceedings", "Kingma, Diederik P. and Salimans, Tim and Welling, Max",
+    "Variational Dropout and the Local Reparameterization Trick", "Advances in Neural Information Processing Systems", 2015,
+    "Kingma et al.",
+)  # fmt: skip
+BLUNDELL15 = _paper(
+    "blundell2015weight", "inproceedings",
+    "Blundell, Charles and Cornebise, Julien and Kavukcuoglu, Koray and Wierstra, Daan", "Weight Uncertainty in Neural Networks",
+    "International Conference on Machine Learning", 2015, "Blundell et al.",
+)  # fmt: skip
 KINGMA16 = _paper(
     "kingma2016improved", "inproceedings",
     "Kingma, Diederik P. and Salimans, Tim and Jozefowicz, Rafal and Chen, Xi and Sutskever, Ilya and Welling, Max",

@@ -22,6 +22,7 @@ from ratelab.objectives.score_function import ScoreFunction
 from ratelab.objectives.sticking import StickingTheLanding
 from ratelab.objectives.target import TargetDistortion, TargetRate
 from ratelab.objectives.vimco import Vimco
+from ratelab.objectives.weight_posterior import WeightPosterior
 
 OBJECTIVES = Table(
     "objective",
@@ -44,6 +45,7 @@ OBJECTIVES = Table(
         "vim": Vim,
         "beta-tc": BetaTC,
         "map": MaximumAPosteriori,
+        "weight-posterior": WeightPosterior,
         "mcmc-em": MonteCarloEm,
         "denoising": Denoising,
         "score-function": ScoreFunction,
