@@ -12,6 +12,7 @@ from ratelab.data.cifar import Cifar10
 from ratelab.data.color_mnist import ColorMnist
 from ratelab.data.digits import Digits
 from ratelab.data.folder import Folder
+from ratelab.data.four_points import FourPoints
 from ratelab.data.linear_gaussian import LinearGaussian
 from ratelab.data.mnist import FashionMnist, Mnist, ResampledMnist
 from ratelab.data.omniglot import Omniglot, Omniglot28
@@ -40,6 +41,7 @@ DATASETS = Table(
         "strokes": Strokes,
         "linear-gaussian": LinearGaussian,
         "toy": Toy,
+        "four-points": FourPoints,
         "array": Array,
         "folder": Folder,
     },
