@@ -36,7 +36,7 @@ def test_shapes(case: str, samples: int) -> None:
 
 
 @ALL
-@pytest.mark.spec("HV01")
+@pytest.mark.spec("HV01", "VF01")
 def test_log_joint_factorises_over_the_layers(case: str) -> None:
     model, dataset = build(case)
     seen = model(batch_of(dataset), LiveNoise(0), 3)

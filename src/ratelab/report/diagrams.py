@@ -21,8 +21,8 @@ def joints_diagram() -> Figure:
         ):
             axes.add_patch(Ellipse((x, 2.0), 3.3, 2.2, facecolor="white", edgecolor=INK, linewidth=1.0))
             axes.text(x, 3.45, title, ha="center", weight="bold")
-            axes.text(x, 2.2, outer, ha="center", va="center", gid="law")
-            axes.text(x, 0.55, inner, ha="center", va="center", fontsize=8, color=GENERATE if x < 5 else INFER)
+            axes.text(x, 2.3, outer, ha="center", va="center")
+            axes.text(x, 1.65, inner, ha="center", va="center", fontsize=8, color=GENERATE if x < 5 else INFER)
         _arrow(axes, (3.3, 2.65), (6.7, 2.65), INFER, 0.18)
         _arrow(axes, (6.7, 1.35), (3.3, 1.35), GENERATE, 0.18)
         axes.text(5, 3.35, "encoder e(z|x)\njoint p*(x) e(z|x)", ha="center", va="bottom", color=INFER, fontsize=8.5)
@@ -77,7 +77,7 @@ def _stack(axes: Axes, x: float, layers: int, kind: str, title: str) -> None:
             _arrow(axes, low, high, INFER)
     if kind == "inference" and title == "top-down":
         for level in range(1, layers + 1):
-            _arrow(axes, (x - 0.38, 0.2), (x - 0.38, level + 0.1), INFER, -0.35)
+            _arrow(axes, (x - 0.3, 0.25), (x - 0.3, level + 0.1), INFER, 0.45)
 
 
 def _canvas(width: float, height: float, xlim: tuple[float, float], ylim: tuple[float, float]) -> tuple[Figure, Axes]:

@@ -22,13 +22,13 @@ def posterior_figure(marginal: NDArray[np.floating], posteriors: Mapping[str, ND
     """
     points = max(len(each) for each in posteriors.values())
     with style():
-        figure = new_figure(2.4 * (1 + len(posteriors)), 2.9)
+        figure = new_figure(2.4 * (1 + len(posteriors)), 3.3)
         panels = figure.subplots(1, 1 + len(posteriors), sharex=True, sharey=True)
         _area(panels[0], marginal, GREY, reach)
         panels[0].set_title("marginal m(z)")
         for axes, (title, densities) in zip(panels[1:], posteriors.items(), strict=True):
-            for density, colour in zip(densities, COLOURS, strict=False):
-                _area(axes, density, colour, reach)
+            for i, (density, colour) in enumerate(zip(densities, COLOURS, strict=False)):
+                _area(axes, density, colour, reach, f"point {i + 1}")
             axes.set_title(title)
         for axes in panels:
             axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="$z_1$")
@@ -38,12 +38,12 @@ def posterior_figure(marginal: NDArray[np.floating], posteriors: Mapping[str, ND
     return figure
 
 
-def _area(axes: Axes, density: NDArray[np.floating], colour: str, reach: float) -> None:
+def _area(axes: Axes, density: NDArray[np.floating], colour: str, reach: float, name: str = "marginal") -> None:
     grid = np.linspace(-reach, reach, len(density))
     shades = LinearSegmentedColormap.from_list(colour, [(*_rgb(colour), 0.18), (*_rgb(colour), 0.85)])
     levels = [share * density.max() for share in LEVELS]
     axes.contourf(grid, grid, density.T, levels=levels, cmap=shades, antialiased=True)
-    axes.contour(grid, grid, density.T, levels=levels[:1], colors=colour, linewidths=0.9)
+    axes.contour(grid, grid, density.T, levels=levels[:1], colors=colour, linewidths=0.9).set_gid(name)
 
 
 def _rgb(colour: str) -> tuple[float, float, float]:
