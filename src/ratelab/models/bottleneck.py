@@ -18,6 +18,7 @@ from ratelab.core.errors import UserError
 from ratelab.core.law import Law
 from ratelab.core.model import Group, Model
 from ratelab.core.passes import Layer, Pass
+from ratelab.core.reference import ALEMI17, C19, Reference
 from ratelab.core.table import Node
 from ratelab.distributions.categorical import Categorical
 from ratelab.encoders import ENCODERS
@@ -35,6 +36,7 @@ class Bottleneck(Model):
     """
 
     target = "y"
+    references = (Reference(ALEMI17, "eq. 16-17"), Reference(C19, "eq. 11"))
 
     def __init__(
         self,

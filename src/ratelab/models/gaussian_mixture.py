@@ -17,6 +17,7 @@ from ratelab.core.batch import Batch, Noise
 from ratelab.core.dataset import Dataset, Support
 from ratelab.core.model import Group, Model
 from ratelab.core.passes import Layer, Pass
+from ratelab.core.reference import K19, Reference
 from ratelab.decoders.gaussian import LOG_SIGMA_FLOOR
 from ratelab.distributions.categorical import Categorical
 from ratelab.distributions.gaussians import DiagonalGaussian
@@ -30,6 +31,7 @@ class GaussianMixture(Model):
     """
 
     latent_shapes = ((),)
+    references = (Reference(K19, "eq. 1.13-1.14, section 1.8"),)
     scores = frozenset({Support.REAL, Support.UNIT, Support.LEVELS})
 
     def __init__(self, dataset: Dataset, *, components: Annotated[int, Field(ge=1)] = 10) -> None:

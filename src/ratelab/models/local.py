@@ -18,6 +18,7 @@ from ratelab.core.dataset import Dataset
 from ratelab.core.law import Law, sum_event
 from ratelab.core.model import Group, Model
 from ratelab.core.passes import Layer, Pass
+from ratelab.core.reference import K19, Reference
 from ratelab.core.table import Node
 from ratelab.decoders import DECODERS
 from ratelab.distributions.gaussians import DiagonalGaussian
@@ -36,6 +37,7 @@ class LocalPosteriors(Model):
     2 x ``latent_dim`` fixed points with the Gaussian's first three moments.
     """
 
+    references = (Reference(K19, "App. A, eq. A.6-A.10"),)
     stacks = False  # the rows' posteriors change in the forward pass
     loc: Tensor
     log_scale: Tensor
