@@ -29,7 +29,7 @@ STAIRCASE = [
 ]
 STEP = {room: step for step, rooms in enumerate(STAIRCASE) for room in rooms}
 NO_TORCH = ("store", "analysis", "report")
-CORE_WITHOUT_TORCH = ("errors", "estimate", "reference", "table", "units", "dataset", "schedule")
+CORE_WITHOUT_TORCH = ("at", "errors", "estimate", "reference", "table", "units", "dataset", "schedule")
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

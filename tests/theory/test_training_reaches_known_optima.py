@@ -29,12 +29,15 @@ def gaussian(n: int, seed: int = 0) -> Dataset:
     return Dataset("linear-Gaussian", Support.REAL, draw(n), draw(500), draw(20000))
 
 
-def trained(data: Dataset, latents: int, sigma: object, objective: dict, epochs: int) -> Model:
+def trained(
+    data: Dataset, latents: int, sigma: object, objective: dict, epochs: int, conditioning: dict | None = None
+) -> Model:
     node = {
         "name": "vae",
         "latent_dim": latents,
         "encoder": {"name": "gaussian", "network": LINEAR},
         "decoder": {"name": "gaussian", "network": LINEAR, "sigma": sigma},
+        "conditioning": conditioning,
     }
     torch.manual_seed(0)
     model = MODELS.build(MODELS.resolve(node, "model"), data)
@@ -61,6 +64,22 @@ def test_beta_vaes_trained_on_samples_reach_the_closed_form_curve() -> None:
         found.append((estimates["rate"].value, estimates["distortion"].value))
     assert sorted(found, reverse=True) == found
     assert sorted(found, key=lambda point: point[1]) == found
+
+
+def test_one_conditioned_model_reaches_the_closed_form_curve_at_every_beta() -> None:
+    """Trained once over beta from 0.2 to 8: D + beta R at most 0.05 nat above the optimum at each beta, and never below it."""
+    data = gaussian(20000)
+    over = {"name": "beta", "range": [0.2, 8.0]}
+    model = trained(data, 3, math.sqrt(0.3), {"name": "beta"}, epochs=20, conditioning=over)
+    assert model.conditioning is not None
+    for beta in (0.25, 0.5, 1.0, 2.0, 4.0, 6.0):
+        with model.conditioning.used_at([beta]):
+            found, arrays = evaluate(model, data, "test", [{"name": "rate-distortion", "samples": 4}], seed=0)
+        truth = optimal_rate_distortion(EIGENVALUES, 0.3, 3, beta)
+        price = arrays["distortion"] + beta * arrays["rate"]
+        above, error = price.mean() - float(truth.distortion + beta * truth.rate), price.std() / math.sqrt(len(price))
+        assert -4 * error < above < 0.05 + 4 * error, (beta, above, error)
+        assert found["rate"].value == pytest.approx(float(truth.rate), abs=0.1)
 
 
 @pytest.mark.spec("VF14", "HV11")

@@ -98,7 +98,7 @@ def _pair(first: Record, second: Record, of: str) -> tuple[Values, Values]:
 def _values(record: Record, of: str) -> Values:
     if not record.estimates:
         raise UserError(f"run '{record.run}' has no measurements to compare ({record.status}); choose one that is done")
-    arrays = record.folder.per_example()
+    arrays = record.per_example
     if of not in arrays or arrays[of].ndim != 1:
         scalars = ", ".join(sorted(name for name, array in arrays.items() if array.ndim == 1))
         raise UserError(f"run '{record.run}' has no per-example '{of}'; it has: {scalars}")

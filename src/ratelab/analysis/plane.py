@@ -10,6 +10,7 @@ from typing import Any
 from ratelab.analysis import geometry
 from ratelab.analysis.choice import Task, tasks
 from ratelab.analysis.family import node
+from ratelab.analysis.gap import Gap, gap_json, gaps
 from ratelab.analysis.phase import Behaviour, Region, behaviour, region
 from ratelab.analysis.point import Point, points
 from ratelab.analysis.records import read_records
@@ -33,6 +34,11 @@ class Plane:
     def shown(self) -> list[Point]:
         """Finished runs with a finite rate and distortion whose sum bounds the entropy of the data."""
         return [p for p in self.points if not p.apart]
+
+    @cached_property
+    def trainings(self) -> list[Point]:
+        """The runs shown, each once: of the points of one model the first."""
+        return list({p.record.folder.id: p for p in reversed(self.shown)}.values())[::-1]
 
     @cached_property
     def apart(self) -> list[Point]:
@@ -88,6 +94,11 @@ class Plane:
         return tasks(self.shown)
 
     @cached_property
+    def gaps(self) -> list[Gap]:
+        """What one model for the whole curve loses to separately trained ones, beta by beta."""
+        return gaps(self.shown)
+
+    @cached_property
     def best(self) -> dict[str, Point | None]:
         """The best model per task, chosen on the validation split."""
         return best(self.shown)
@@ -125,7 +136,9 @@ def frontier_document(store: Path | str, data: str | None = None, per_task: bool
 
     ``runs`` holds the results of every finished run as in its ``results.json``, with its ``family``, its ``region`` of the
     phase diagram and its ``behaviour`` (null for runs apart, and where the data has no such categories); ``h_hat`` is an
-    estimate with the run that achieved it; ``apart`` lists the runs that are not on the plane, with the reason.
+    estimate with the run that achieved it; ``apart`` lists the runs that are not on the plane, with the reason. A run whose model
+    was conditioned on beta has these under each of its ``points``, named ``run`` as in ``frontier`` and ``hull``: ``ID@beta=0.5``.
+    ``gaps``: what such points lose in D + beta R to separately trained runs, in nats.
     """
     chosen = plane(store, data)
     smallest = chosen.h_hat
@@ -133,14 +146,29 @@ def frontier_document(store: Path | str, data: str | None = None, per_task: bool
         "schema": 1,
         "store": str(store),
         "data": chosen.data,
-        "runs": [{**p.record.results, **_place(chosen, p)} for p in chosen.points if p.record.results],
+        "runs": _runs(chosen),
         "frontier": [p.run for p in chosen.frontier],
         "hull": [p.run for p in chosen.hull],
         "h_hat": None if smallest is None else {**_sum(smallest, chosen.entropy), "run": smallest.run},
         "best": {task: None if p is None else p.run for task, p in chosen.best.items()},
         "apart": [{"run": p.run, "why": p.apart} for p in chosen.apart],
         **({"per_task": {task.name: task.document() for task in chosen.tasks}} if per_task else {}),
+        "gaps": [gap_json(gap) for gap in chosen.gaps],
     }
+
+
+def _runs(chosen: Plane) -> list[dict[str, Any]]:
+    """Each run once, with its place, or with the places of its points."""
+    found: dict[str, dict[str, Any]] = {}
+    for point in chosen.points:
+        results, run = point.record.results, point.record.folder.id
+        if point.conditioned:
+            whole = found.setdefault(run, {**results, "family": point.family, "points": []})
+            own = next(p for p in results["points"] if p["condition"] == point.record.condition)
+            whole["points"].append({**own, "run": point.run, **_place(chosen, point)})
+        elif results:
+            found[run] = {**results, **_place(chosen, point)}
+    return list(found.values())
 
 
 def _place(chosen: Plane, point: Point) -> dict[str, Any]:

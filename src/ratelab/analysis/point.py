@@ -7,8 +7,10 @@ from typing import Any
 
 from ratelab.analysis.family import distinguish, families, flat, names, node, traits
 from ratelab.analysis.records import Estimates, Record
+from ratelab.core.at import Condition, betas_of
 from ratelab.core.estimate import OF_LABEL, Estimate
 
+CONDITIONED = "one model for all beta"  # in the label of a family
 UNKNOWN = Estimate(math.nan, math.nan, 0, of="", bound="estimate", why="not measured")
 
 
@@ -35,8 +37,13 @@ class Point:
 
     @property
     def run(self) -> str:
-        """The run's id."""
+        """The run's id, with the beta where one model serves many."""
         return self.record.run
+
+    @property
+    def conditioned(self) -> bool:
+        """One of many points of one model that was conditioned on beta."""
+        return self.record.condition is not None
 
     @property
     def xy(self) -> tuple[float, float]:
@@ -58,15 +65,33 @@ class Point:
 def points(records: Sequence[Record]) -> list[Point]:
     """All runs as points, finished or not, with labels that tell them apart; runs of which no recipe is left come last."""
     known = [record for record in records if record.recipe]
-    recipes = [record.recipe for record in known]
-    labels = families(recipes, [record.layers for record in known])
+    recipes = [as_one_of_many(record.recipe, record.condition) for record in known]
+    labels = [
+        marked(label, recipe) for label, recipe in zip(families(recipes, [r.layers for r in known]), recipes, strict=True)
+    ]
     data = names([node(recipe["data"]) for recipe in recipes])
     asked = settings([{key: value for key, value in recipe.items() if key != "data"} for recipe in recipes])
     found = [
-        _point(record, family, where, setting)
-        for record, family, where, setting in zip(known, labels, data, asked, strict=True)
+        _point(record, recipe, family, where, setting)
+        for record, recipe, family, where, setting in zip(known, recipes, labels, data, asked, strict=True)
     ]
     return [*_kinds_apart(found), *(_lost(record) for record in records if not record.recipe)]
+
+
+def marked(family: str, recipe: Mapping[str, Any]) -> str:
+    """A family's label that says so where its points are of one model, also where no other family is there to tell it from."""
+    return family if CONDITIONED not in node(recipe["model"]) or CONDITIONED in family else f"{family}, {CONDITIONED}"
+
+
+def as_one_of_many(recipe: Mapping[str, Any], at: Condition | None = None) -> Mapping[str, Any]:
+    """A recipe as labels are made of it: what one model for the whole curve is ``at`` one beta reads as a model of that beta."""
+    model, objective = node(recipe["model"]), node(recipe["objective"])
+    given = model.pop("conditioning", None)
+    if given is not None:
+        model |= {CONDITIONED: True, "conditioning": {key: value for key, value in node(given).items() if key != "name"}}
+        betas = () if at is None else betas_of(at)
+        objective["beta"] = betas[0] if len(betas) == 1 else betas or None
+    return {**recipe, "model": model, "objective": objective}
 
 
 def _kinds_apart(found: Sequence[Point]) -> list[Point]:
@@ -126,9 +151,9 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _point(record: Record, family: str, data: str, setting: str) -> Point:
+def _point(record: Record, recipe: Mapping[str, Any], family: str, data: str, setting: str) -> Point:
     rate, distortion = one(record.estimates, "rate"), one(record.estimates, "distortion")
-    layers, beta = record.estimates.get("rates"), node(record.recipe["objective"]).get("beta")
+    layers, beta = record.estimates.get("rates"), node(recipe["objective"]).get("beta")
     return Point(
         record=record,
         family=family,

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ratelab.core.at import SIGN, Condition, betas_of, condition, slug, suffix
 from ratelab.core.errors import UserError
 from ratelab.core.estimate import Estimate
 from ratelab.store import RunFolder, Store
@@ -16,7 +20,8 @@ Estimates = Mapping[str, Estimate | list[Estimate]]
 
 @dataclass(frozen=True)
 class Record:
-    """One run of a store. ``estimates`` are of the test split, ``validation`` of the validation split."""
+    """One run of a store, or what one is at a ``condition``. ``estimates`` are of the test split, ``validation`` of the
+    validation split."""
 
     folder: RunFolder
     recipe: Mapping[str, Any]
@@ -26,11 +31,30 @@ class Record:
     validation: Estimates = field(default_factory=dict)
     results: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    condition: Condition | None = None
 
     @property
     def run(self) -> str:
-        """The run's id."""
-        return self.folder.id
+        """The run's id, with its condition where it has one: ``3f2a...@beta=0.5``."""
+        return self.folder.id + suffix(self.condition)
+
+    @property
+    def per_example(self) -> dict[str, NDArray[np.generic]]:
+        """The arrays of the test split, by name."""
+        end = suffix(self.condition)
+        arrays = self.folder.per_example().items()
+        return {
+            name.removesuffix(end): array for name, array in arrays if name.endswith(end) and SIGN not in name.removesuffix(end)
+        }
+
+    @property
+    def pictures(self) -> dict[str, Path]:
+        """The pictures' files, by name."""
+        end = slug(self.condition)
+        paths = self.folder.pictures().items()
+        return {
+            name.removesuffix(end): path for name, path in paths if name.endswith(end) and "-at-" not in name.removesuffix(end)
+        }
 
     @property
     def density(self) -> bool:
@@ -54,7 +78,29 @@ def read_records(path: Path | str) -> list[Record]:
     records = [_whole_or_damaged(folder) for folder in store.runs()]
     if not records:
         raise UserError(f"the store {store.path} holds no run; train something first, e.g. 'ratelab demo'")
-    return records
+    return [each for record in records for each in at_conditions(record)]
+
+
+def at_conditions(record: Record) -> list[Record]:
+    """A run as it is at each of its points; the run itself where it has none."""
+    points = record.results.get("points", ())
+    return [_at(record, point) for point in points] or [record]
+
+
+def _at(record: Record, point: Mapping[str, Any]) -> Record:
+    estimates, validation = (_estimates(point[split]) for split in ("estimates", "validation"))
+    return replace(record, estimates=estimates, validation=validation, condition=point["condition"])
+
+
+def record_at(record: Record, betas: tuple[float, ...] | None) -> Record:
+    """What a run is at ``betas``; :class:`UserError` where it was not measured there."""
+    if betas is None:
+        return record
+    found = next((each for each in at_conditions(record) if each.condition and betas_of(each.condition) == betas), None)
+    if found is None:
+        name = record.run + suffix(condition(betas))
+        raise UserError(f"run {record.run} was not measured at that beta; 'ratelab evaluate {name}' does so where it can")
+    return found
 
 
 def read_record(folder: RunFolder) -> Record:

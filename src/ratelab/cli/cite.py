@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ratelab import __version__
 from ratelab.cli.options import DEFAULT_STORE, AsJson, RunName, StoreDir, find_run
 from ratelab.cli.terminal import answer
+from ratelab.core.at import parted
 
 if TYPE_CHECKING:
     from ratelab.core.reference import Reference
@@ -32,7 +33,7 @@ def cite_command(run: RunName, /, *, store: StoreDir = DEFAULT_STORE, as_json: A
     """
     from ratelab.runs import recipe_of
 
-    folder = find_run(run, store)
+    folder = find_run(parted(run)[0], store)
     entries = [
         {"key": found[0].paper.key, "bibtex": found[0].paper.bibtex, "for": sorted({str(r.place) for r in found if r.place})}
         for found in by_paper(recipe_of(folder))

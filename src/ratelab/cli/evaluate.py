@@ -9,6 +9,7 @@ from rich.console import Console
 from ratelab.cli.options import DEFAULT_STORE, AllowCode, AsJson, Device, RunName, StoreDir, circumstances, find_run
 from ratelab.cli.progress import progress
 from ratelab.cli.terminal import answer, say
+from ratelab.core.at import parted
 from ratelab.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,11 +48,14 @@ def evaluate_command(
     same options is not measured again; the same estimator with other options
     replaces its estimates. 'all' takes what a run has not been measured for yet,
     with its default options, and says what the model does not allow.
+
+    RUN@beta=0.5 measures one model for many betas at any beta of its range, and adds
+    the point to the run's others.
     """
-    folders = [find_run(name, store) for name in (run, *more)]
+    folders = [(find_run(own, store), betas) for own, betas in map(parted, (run, *more))]
     under, everything = circumstances(device, allow_code), estimators == ALL
     nodes = parse_estimators(None if everything else estimators)
-    found = [measure(folder, None if everything else nodes, under) for folder in folders]
+    found = [measure(folder, None if everything else nodes, under, betas) for folder, betas in folders]
 
     def text(out: Console) -> None:
         from ratelab.cli.tables import estimates_table
@@ -82,16 +86,21 @@ def parse_estimators(text: str | None) -> list[Node]:
     return nodes
 
 
-def measure(folder: "RunFolder", nodes: Sequence[Node] | None, under: "Circumstances") -> Results:
+def measure(
+    folder: "RunFolder", nodes: Sequence[Node] | None, under: "Circumstances", betas: tuple[float, ...] | None = None
+) -> Results:
     """The results of a finished run with these estimators among them; measures and writes only what is missing.
 
-    ``nodes``: None for all that the model allows and that the run was not measured for.
+    ``nodes``: None for all that the model allows and that the run was not measured for. With ``betas``: the same of what the run's
+    model is there, under the name of that point.
     """
     from ratelab.store import Busy
 
     try:
         with folder.locked():
             results = _finished(folder)
+            if betas is not None:
+                return _at(folder, results, nodes, under, betas)
             known = settings(results)
             asked = [node for node in nodes or [] if node != known.get(node["name"])]
             if nodes is None:
@@ -124,6 +133,41 @@ def every_estimator() -> list[Node]:
     from ratelab.estimators import ESTIMATORS
 
     return [ESTIMATORS.resolve(name, "--estimators") for name in ESTIMATORS]
+
+
+def _at(
+    folder: "RunFolder", results: Results, nodes: Sequence[Node] | None, under: "Circumstances", betas: tuple[float, ...]
+) -> Results:
+    """What a run is at ``betas``, as results of its own; what of it is missing is measured and added to the run's points."""
+    from ratelab.core.at import condition, suffix
+    from ratelab.evaluation import check_estimators
+    from ratelab.runs import open_run
+    from ratelab.runs.points import add_point, point_at
+
+    given = condition(betas)
+    point = point_at(results, given)
+    known = {} if point is None else settings({**results, **point})
+    wanted = {node["name"]: node for node in (results["recipe"]["evaluation"]["estimators"] if point is None else [])}
+    wanted |= {
+        node["name"]: node for node in (every_estimator() if nodes is None else nodes) if nodes or node["name"] not in known
+    }
+    asked = [node for node in wanted.values() if node != known.get(node["name"])]
+    if not asked:
+        say(f"run {folder.id}{suffix(given)}: nothing new to measure")
+    else:
+        trained = open_run(folder, under, betas)
+        refused = check_estimators(trained.model, trained.dataset, asked)
+        for line in refused.values():
+            if nodes is not None:
+                raise UserError(line)
+            say(f"run {folder.id}: left out: {line}")
+        batches = -(-len(trained.dataset.test) // trained.recipe.evaluation.batch_size)
+        with progress(f"run {trained.run}", batches, "batches") as report:
+            asked = [node for node in asked if node["name"] not in refused]
+            work = trained.model, trained.dataset, trained.recipe, betas, asked, known, under.torch_device()
+            results = add_point(folder, results, *work, lambda done, _: report(done))
+    rest = {key: value for key, value in results.items() if key != "points"}
+    return {**rest, **(point_at(results, given) or {}), "run": folder.id + suffix(given)}
 
 
 def _add(folder: "RunFolder", results: Results, nodes: Sequence[Node], under: "Circumstances", strict: bool) -> Results:

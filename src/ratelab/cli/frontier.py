@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from ratelab.cli.options import DEFAULT_STORE, AsJson, find_run
 from ratelab.cli.terminal import answer, answers, print_json
+from ratelab.core.at import parted
 
 StoreFolder = Annotated[Path, Parameter(name="--store", help="Folder that holds the runs.")]
 
@@ -62,9 +63,10 @@ def frontier_command(
 
 def _compare(store: Path, names: tuple[str, str], as_json: bool) -> None:
     from ratelab.analysis.paired import compare_document
-    from ratelab.analysis.records import read_record
+    from ratelab.analysis.records import read_record, record_at
     from ratelab.cli.tables import print_comparison
 
-    first, second = (read_record(find_run(name, store)) for name in names)
+    asked = [parted(name) for name in names]
+    first, second = (record_at(read_record(find_run(name, store)), betas) for name, betas in asked)
     document = {**compare_document(first, second), "store": str(store)}
     answer(document, as_json, lambda out: print_comparison(document, out))

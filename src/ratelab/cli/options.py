@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from ratelab.cli.terminal import say
+from ratelab.core.at import SIGN, parted
 from ratelab.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +33,12 @@ Together = Annotated[
 ]
 Seed = Annotated[int, Parameter(help="Seed of the random draws; the same seed gives the same file.")]
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="File to write; its ending decides: .npz (arrays) or .png.")]
-RunName = Annotated[str, Parameter(help="A run: its folder, or the start of its id (see 'ratelab frontier').")]
+RunName = Annotated[
+    str,
+    Parameter(
+        help="A run: its folder, or the start of its id (see 'ratelab frontier'); RUN@beta=0.5 where one model serves many betas."
+    ),
+]
 
 
 def find_run(name: str, store: Path) -> "RunFolder":
@@ -65,9 +72,17 @@ def stack_size(together: str) -> "int | Literal['auto']":
 
 
 def open_trained(name: str, store: Path, device: str, allow_code: bool) -> "Trained":
-    """The trained model of a run, on its device."""
-    folder, under = find_run(name, store), circumstances(device, allow_code)
+    """The trained model that ``RUN`` or ``RUN@beta=0.5`` names, on its device."""
+    run, betas = parted(name)
+    folder, under = find_run(run, store), circumstances(device, allow_code)
 
     from ratelab.runs import open_run
 
-    return open_run(folder, under)
+    trained = open_run(folder, under, betas)
+    conditioning = trained.model.conditioning
+    if conditioning is not None and betas is None:
+        say(
+            f"run {folder.id} is one model for beta {conditioning.low:g} to {conditioning.high:g}, taken here at "
+            f"{conditioning.betas[0]:g}; {folder.id}{SIGN}... takes another"
+        )
+    return trained

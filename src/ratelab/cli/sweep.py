@@ -125,7 +125,7 @@ def covered(store: Path, results: Sequence[Results]) -> "list[Plane]":
     runs = {r["run"] for r in results}
     if not any(r["status"] == "done" for r in results):
         return []
-    return [plane for plane in planes(store) if any(point.run in runs for point in plane.points)]
+    return [plane for plane in planes(store) if any(point.record.folder.id in runs for point in plane.points)]
 
 
 def document(store: Path, results: Sequence[Results]) -> dict[str, Any]:

@@ -55,6 +55,9 @@ def print_plane(plane: "Plane", out: Console) -> None:
         )
     for task, winner in plane.best.items():
         out.print(f"best to {task}: {'none' if winner is None else f'{winner.run} ({winner.family}, {winner.setting})'}")
+    if plane.gaps:
+        out.print("one model for all beta, against models trained for one: mean difference over the same test examples, nats")
+        out.print(gaps_table(plane))
     for point in plane.apart:
         out.print(f"not on the plane: {point.run} ({point.apart})")
 
@@ -77,6 +80,15 @@ def print_tasks(plane: "Plane", out: Console) -> None:
         out.print(made)
         if task.missing:
             out.print(f"without this score: {', '.join(p.run for p in task.missing)}")
+
+
+def gaps_table(plane: "Plane") -> Table:
+    """D + beta R of each point of a conditioned model, and what it loses to the separate model of that beta."""
+    made = table("run", "separate run", "D + beta R>", "separate>", "loss>")
+    for gap in plane.gaps:
+        loss = Estimate(gap.found.mean, gap.found.stderr, gap.found.n, of=gap.found.of)
+        made.add_row(gap.point.run, gap.rival.run, plain(gap.value), plain(gap.separate), measured(loss))
+    return made
 
 
 def print_comparison(document: Mapping[str, Any], out: Console) -> None:

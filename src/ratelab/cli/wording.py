@@ -37,7 +37,8 @@ def rate_and_distortion(results: Mapping[str, Any]) -> str:
 def labels(recipes: Sequence[Mapping[str, Any]]) -> list[str]:
     """A short label for each run of a sweep: its family, and what it asks its objective for."""
     from ratelab.analysis.family import families
-    from ratelab.analysis.point import settings
+    from ratelab.analysis.point import as_one_of_many, settings
 
-    pairs = zip(families(recipes, [1] * len(recipes)), settings(recipes), strict=True)
+    read = [as_one_of_many(recipe) for recipe in recipes]
+    pairs = zip(families(read, [1] * len(read)), settings(read), strict=True)
     return [" ".join(part for part in pair if part) for pair in pairs]

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from ratelab.core.batch import Batch, Noise
+from ratelab.core.condition import Conditioning
 from ratelab.core.passes import Pass
 
 Group = Literal["inference", "generative"]
@@ -19,6 +20,12 @@ class Model(nn.Module):
     latent_shapes: tuple[tuple[int, ...], ...]
     stacks: bool = True  # False: something in it changes in the forward pass, so that models cannot be trained side by side
     target: Literal["x", "y"] = "x"  # what the decoder scores: the example, or its label
+
+    @property
+    def conditioning(self) -> Conditioning | None:
+        """The range of beta that one model serves, and the beta it is used at (its module ``conditioned``); None for one beta."""
+        found = self._modules.get("conditioned")
+        return found if isinstance(found, Conditioning) else None
 
     @abstractmethod
     def forward(self, batch: Batch, noise: Noise, samples: int = 1, path: bool = True) -> Pass:

@@ -65,11 +65,13 @@ class Objective(nn.Module):
 
     ``samples`` is K, the draws per example it asks for; ``path`` whether gradients flow through z. ``stacks``: its loss is a pure
     function that can be recorded once and run for many models at a time; False where it looks at values to decide what to do.
+    ``prices``: it weighs each example's rates by the beta in its batch's ``condition``, where there is one.
     """
 
     samples: int = 1
     path: bool = True
     stacks: bool = True
+    prices: bool = False
     references: tuple[Reference, ...] = ()
 
     def hyper(self, name: str, value: float | Iterable[float]) -> None:

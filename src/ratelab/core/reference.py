@@ -171,6 +171,12 @@ MNIH16 = _paper(
     "Variational Inference for Monte Carlo Objectives", "International Conference on Machine Learning", 2016,
     "Mnih and Rezende",
 )  # fmt: skip
+BAE23 = _paper(
+    "bae2023multirate", "inproceedings",
+    "Bae, Juhan and Zhang, Michael R. and Ruan, Michael and Wang, Eric and Hasegawa, So and Ba, Jimmy and Grosse, Roger",
+    "Multi-Rate VAE: Train Once, Get the Full Rate-Distortion Curve", "International Conference on Learning Representations",
+    2023, "Bae et al.",
+)  # fmt: skip
 GU16 = _paper(
     "gu2016muprop", "inproceedings", "Gu, Shixiang and Levine, Sergey and Sutskever, Ilya and Mnih, Andriy",
     "MuProp: Unbiased Backpropagation for Stochastic Neural Networks",

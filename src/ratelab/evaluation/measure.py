@@ -16,6 +16,7 @@ from ratelab.evaluation.latents import placed
 from ratelab.training.loader import Loader
 
 Node = dict[str, Any]
+Tick = Callable[[int, int], None]
 TRIED = 4
 
 
@@ -49,7 +50,7 @@ def evaluate(
     *,
     batch_size: int = 500,
     device: str | torch.device = "cpu",
-    tick: Callable[[int, int], None] | None = None,
+    tick: Tick | None = None,
 ) -> tuple[dict[str, Result], dict[str, np.ndarray]]:
     """Every estimator over every example of the split ``which``, in float32.
 

@@ -19,6 +19,7 @@ from ratelab.encoders import ENCODERS
 from ratelab.encoders.trunk import Rung
 from ratelab.marginals import CONDITIONALS, MARGINALS
 from ratelab.models.check import check_latents, check_likelihood, check_merges
+from ratelab.models.conditioned import CONDITIONINGS
 from ratelab.models.inference import Inference, Ladder, Separate
 from ratelab.models.standardise import Standardise
 from ratelab.models.top_down import TopDown
@@ -47,6 +48,7 @@ class Hierarchy(TopDown):
         conditional: Annotated[Node, CONDITIONALS] = "gaussian",
         inference: Literal["top-down", "ladder", "coupled"] = "top-down",
         standardise: bool = False,
+        conditioning: Annotated[Node | None, CONDITIONINGS] = None,
     ) -> None:
         shapes = tuple((d,) for d in latent_dim)
         layers = list(zip(shapes, [0, *accumulate(latent_dim[:-1])], strict=True))
@@ -66,6 +68,9 @@ class Hierarchy(TopDown):
         check_latents(top, self.marginal, layers=len(latent_dim))
         if inference == "coupled":
             check_merges(self.marginal)
+        if conditioning is not None:
+            wiring = [self.inference], self.decoder, [self.marginal, *self.conditionals], shapes
+            self.conditioned = CONDITIONINGS.build(conditioning, *wiring)  # type: ignore[arg-type]
 
 
 def separate(

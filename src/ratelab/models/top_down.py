@@ -14,6 +14,7 @@ from ratelab.core.batch import Batch, Noise
 from ratelab.core.law import Law
 from ratelab.core.model import Group, Model
 from ratelab.core.passes import Layer, Pass
+from ratelab.models.conditioned import hung
 from ratelab.models.inference import Inference
 from ratelab.models.standardise import Standardise
 
@@ -75,10 +76,15 @@ class TopDown(Model):
         return tuple(layers)
 
     def forward(self, batch: Batch, noise: Noise, samples: int = 1, path: bool = True) -> Pass:
-        layers = self.infer(batch.x, noise, samples, path)
-        return Pass(batch, batch.x, layers, self.likelihood(layers[-1].z))
+        with hung(self.conditioning, batch.condition):
+            layers = self.infer(batch.x, noise, samples, path)
+            return Pass(batch, batch.x, layers, self.likelihood(layers[-1].z))
 
     def generate(self, n: int, noise: Noise) -> Pass:
+        with hung(self.conditioning):
+            return self._generated(n, noise)
+
+    def _generated(self, n: int, noise: Noise) -> Pass:
         top = self.prior(0, ())
         above: tuple[Tensor, ...] = (top.draw(noise, n).value.unsqueeze(0),)
         priors = [top]
@@ -98,11 +104,13 @@ class TopDown(Model):
         return self.inference.law(position, seen, above, prior if position else self._coupled_top())
 
     def log_joint(self, x: Tensor, z: tuple[Tensor, ...]) -> Tensor:
-        priors = sum((self.prior(i, z[:i]).log_prob(z[i]) for i in range(1, len(z))), start=self.prior(0, ()).log_prob(z[0]))
-        return self.likelihood(z[-1]).log_prob(x) + priors
+        with hung(self.conditioning):
+            below = [self.prior(i, z[:i]).log_prob(z[i]) for i in range(1, len(z))]
+            return self.likelihood(z[-1]).log_prob(x) + sum(below, start=self.prior(0, ()).log_prob(z[0]))
 
     def decode(self, z: tuple[Tensor, ...]) -> Tensor:
-        return self.likelihood(z[-1]).mean
+        with hung(self.conditioning):
+            return self.likelihood(z[-1]).mean
 
     def group(self, which: Group) -> Iterator[nn.Parameter]:
         if which == "inference":

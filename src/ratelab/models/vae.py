@@ -17,6 +17,7 @@ from ratelab.decoders import DECODERS
 from ratelab.encoders import ENCODERS
 from ratelab.marginals import MARGINALS
 from ratelab.models.check import check_latents, check_likelihood
+from ratelab.models.conditioned import CONDITIONINGS, hung
 from ratelab.models.standardise import Standardise
 
 
@@ -38,6 +39,7 @@ class Vae(Model):
         decoder: Annotated[Node, DECODERS] = "bernoulli",
         marginal: Annotated[Node, MARGINALS] = "normal",
         standardise: bool = False,
+        conditioning: Annotated[Node | None, CONDITIONINGS] = None,
     ) -> None:
         super().__init__()
         self.event_shape = dataset.event_shape
@@ -49,6 +51,9 @@ class Vae(Model):
         self.standardise = Standardise(dataset) if standardise else None
         check_likelihood(self.decoder, decoder, dataset, standardise)
         check_latents(self.encoder, self.marginal)
+        if conditioning is not None:
+            wiring = [self.encoder], self.decoder, [self.marginal], self.latent_shapes
+            self.conditioned = CONDITIONINGS.build(conditioning, *wiring)  # type: ignore[arg-type]
 
     def encode(self, x: Tensor) -> Law:
         """e(z|x) for x (B, \\*event)."""
@@ -64,24 +69,28 @@ class Vae(Model):
         return self.marginal(self.encode, beside)
 
     def forward(self, batch: Batch, noise: Noise, samples: int = 1, path: bool = True) -> Pass:
-        law = self.encode(batch.x)
-        z, scored = law.draw(noise, samples)
-        if not path:  # the density taken at the draw moves with z, so it is scored anew where z is held
-            z, scored = z.detach(), None
-        return Pass(batch, batch.x, (Layer(z, law, self.prior(law), scored),), self.likelihood(z))
+        with hung(self.conditioning, batch.condition):
+            law = self.encode(batch.x)
+            z, scored = law.draw(noise, samples)
+            if not path:  # the density taken at the draw moves with z, so it is scored anew where z is held
+                z, scored = z.detach(), None
+            return Pass(batch, batch.x, (Layer(z, law, self.prior(law), scored),), self.likelihood(z))
 
     def generate(self, n: int, noise: Noise) -> Pass:
-        marginal = self.prior()
-        z = marginal.draw(noise, n).value.unsqueeze(0)
-        decoder = self.likelihood(z)
-        x = decoder.draw(noise).value[0]
-        return Pass(Batch(x), x, (Layer(z, self.encode(x), marginal),), decoder, origin="model")
+        with hung(self.conditioning):
+            marginal = self.prior()
+            z = marginal.draw(noise, n).value.unsqueeze(0)
+            decoder = self.likelihood(z)
+            x = decoder.draw(noise).value[0]
+            return Pass(Batch(x), x, (Layer(z, self.encode(x), marginal),), decoder, origin="model")
 
     def log_joint(self, x: Tensor, z: tuple[Tensor, ...]) -> Tensor:
-        return self.likelihood(z[0]).log_prob(x) + self.prior().log_prob(z[0])
+        with hung(self.conditioning):
+            return self.likelihood(z[0]).log_prob(x) + self.prior().log_prob(z[0])
 
     def decode(self, z: tuple[Tensor, ...]) -> Tensor:
-        return self.likelihood(z[0]).mean
+        with hung(self.conditioning):
+            return self.likelihood(z[0]).mean
 
     def group(self, which: Group) -> Iterator[nn.Parameter]:
         if which == "inference":

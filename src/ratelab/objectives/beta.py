@@ -29,8 +29,11 @@ class Beta(Objective):
 
     ``beta``: one weight, or one per layer, top layer first, or one per bin where ``bins`` says how many neighbouring layers,
     from the top, share each. ``annealing``: epochs over which the weight rises from 0; with ``cycles`` of more than 1 it does so
-    anew in each of that many equal parts of the training.
+    anew in each of that many equal parts of the training. A model that is conditioned on beta brings a beta for each example, and
+    leaves ``beta`` at 1.
     """
+
+    prices = True
 
     references = (
         Reference(HIGGINS17, "eq. 4"), Reference(A18, "eq. 6"), Reference(X23, "eq. 8"), Reference(C19, "eq. 9"),
@@ -61,9 +64,19 @@ class Beta(Objective):
         return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:
+        beta = self.beta if seen.batch.condition is None else seen.batch.condition.exp().mT.unsqueeze(-2)
+        weight = beta if self.schedule is None else beta * self.schedule(seen.batch.epoch, self.epochs)
+        if seen.batch.condition is not None:  # a weight for each layer and example, (L, 1, B)
+            return Loss(seen.mean(seen.distortion + (weight * seen.closed_rates).sum(-3)), {}, state)
         distortion, rates = seen.mean(seen.distortion), seen.mean(seen.closed_rates)
-        weight = self.beta if self.schedule is None else self.beta * self.schedule(seen.batch.epoch, self.epochs)
         return Loss(distortion + priced(weight, rates).sum(-1), {}, state)
+
+    def players(self, model: Model) -> tuple[Player, ...]:
+        if model.conditioning is not None and bool((self.beta != 1).any()):
+            raise UserError(
+                "objective.beta: the model is conditioned on beta and brings its own for each example; leave this at 1"
+            )
+        return super().players(model)
 
 
 def spread(beta: float | tuple[float, ...], bins: tuple[int, ...], layers: int) -> Tensor:

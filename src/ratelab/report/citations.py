@@ -13,6 +13,7 @@ _USED_BY: tuple[tuple[Paper, tuple[str, ...]], ...] = (
     (reference.HIGGINS17, ("beta",)),
     (reference.BURDA16, ("iwae", "dreg")),
     (reference.X23, ("hierarchy", "xiao2023", "bottom-up")),
+    (reference.BAE23, ("conditioned on beta",)),
     (reference.R18, ("avb", "aae", "veegan", "vgh", "gan", "wgan", "dcgan")),
     (reference.C19, ("vim", "alpha-vae", "infomax")),
     (reference.SHAO20, ("controlled-",)),
@@ -50,4 +51,7 @@ def papers(recipes: Iterable[Mapping[str, Any]]) -> list[Paper]:
 
 def _words(recipe: Mapping[str, Any]) -> set[str]:
     leaves = flat({"model": node(recipe["model"]), "objective": node(recipe["objective"])})
-    return {value.lower() for key, value in leaves.items() if isinstance(value, str) and key.count(".") <= 2}
+    conditioned = {
+        f"conditioned on {v}" for key, v in leaves.items() if key in ("model.conditioning", "model.conditioning.name")
+    }
+    return {value.lower() for key, value in leaves.items() if isinstance(value, str) and key.count(".") <= 2} | conditioned

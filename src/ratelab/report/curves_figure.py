@@ -26,8 +26,8 @@ def curves_figure(plane: Plane) -> Figure | None:
 
     Lines are coloured by the rate that the run ended at on the test split. ``None`` where no run has a log.
     """
-    logs = {p.run: p.record.folder.log() for p in plane.shown}
-    families = [f for f in plane.families if any(logs[p.run] for p in plane.shown if p.family == f)]
+    logs = {p.run: p.record.folder.log() for p in plane.trainings}
+    families = [f for f in plane.families if any(logs[p.run] for p in plane.trainings if p.family == f)]
     if not families:
         return None
     rates = [p.rate.value for p in plane.shown]
@@ -36,7 +36,7 @@ def curves_figure(plane: Plane) -> Figure | None:
         figure = new_figure(7.6, 0.95 + 1.75 * len(families))
         grid = figure.subplots(len(families), len(QUANTITIES), squeeze=False, sharex=True)
         for row, family in zip(grid, families, strict=True):
-            members = [p for p in plane.shown if p.family == family]
+            members = [p for p in plane.trainings if p.family == family]
             for axes, quantity in zip(row, QUANTITIES, strict=True):
                 _panel(axes, [(p, curve(logs[p.run], quantity)) for p in members], colours)
             row[0].set_title(family, loc="left", fontweight="bold")

@@ -140,7 +140,7 @@
       pictures.append(element("p", why));
     }
     detail.append(pictures);
-    const numbers = document.querySelector(`#estimates-${run} .box`);
+    const numbers = document.getElementById(`estimates-${run}`)?.querySelector(".box");
     if (numbers) {
       const copy = numbers.cloneNode(true);
       copy.setAttribute("aria-label", `Estimates of the chosen run ${run}`);

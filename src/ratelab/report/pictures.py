@@ -30,7 +30,7 @@ class Album:
         """Take in a run's pictures, unless the page would grow beyond :data:`BUDGET`."""
         if point.run in self.runs or point.run in self.left_out:
             return
-        contents = {name: path.read_bytes() for name, path in point.record.folder.pictures().items()}
+        contents = {name: path.read_bytes() for name, path in point.record.pictures.items()}
         keys = {name: hashlib.sha256(content).hexdigest()[:16] for name, content in contents.items()}
         fresh = {keys[name]: content for name, content in contents.items() if keys[name] not in self.sources}
         size = sum(map(len, fresh.values()))

@@ -70,7 +70,11 @@ def draw_lines(axes: Axes, plane: Plane, total: bool) -> None:
 
 
 def draw_points(axes: Axes, points: Sequence[Point], mark: Mark, total: bool, label: str) -> None:
-    """One family's runs as marks with error bars of one standard error on both axes."""
+    """One family's runs as marks with error bars of one standard error on both axes; hollow ones on a line for one model's points."""
+    hollow = bool(points) and points[0].conditioned
+    face, edge, width = ("white", mark.colour, 1.2) if hollow else (mark.colour, "white", 0.6)
+    for path in one_model(points):
+        axes.plot([p.rate.value for p in path], [height(p, total) for p in path], color=mark.colour, linewidth=0.8, zorder=2.5)
     axes.errorbar(
         [p.rate.value for p in points],
         [height(p, total) for p in points],
@@ -79,15 +83,24 @@ def draw_points(axes: Axes, points: Sequence[Point], mark: Mark, total: bool, la
         linestyle="none",
         marker=mark.marker,
         markersize=5.5,
-        markerfacecolor=mark.colour,
-        markeredgecolor="white",
-        markeredgewidth=0.6,
+        markerfacecolor=face,
+        markeredgecolor=edge,
+        markeredgewidth=width,
         ecolor=mark.colour,
         elinewidth=0.9,
         capsize=0,
         zorder=3,
     )
-    axes.plot([], [], linestyle="none", marker=mark.marker, color=mark.colour, markersize=5.5, label=label)
+    line = {"linestyle": "-", "linewidth": 0.8, "markerfacecolor": "white"} if hollow else {"linestyle": "none"}
+    axes.plot([], [], marker=mark.marker, color=mark.colour, markersize=5.5, label=label, **line)
+
+
+def one_model(points: Sequence[Point]) -> list[list[Point]]:
+    """The points of each conditioned model, by rising rate."""
+    found: dict[str, list[Point]] = {}
+    for point in sorted((p for p in points if p.conditioned), key=lambda p: p.xy):
+        found.setdefault(point.record.folder.id, []).append(point)
+    return list(found.values())
 
 
 def staircase(corners: Sequence[XY], right: float, top: float) -> list[XY]:

@@ -97,7 +97,7 @@ def _family(plane: Plane, family: str, mark: Mark) -> dict[str, Any]:
     return {
         "name": family,
         "colour": mark.colour,
-        "symbol": mark.symbol,
+        "symbol": f"{mark.symbol}-open" if members and members[0].conditioned else mark.symbol,
         "runs": [p.run for p in members],
         "settings": [p.setting for p in members],
         "rate": [_column(p.rate) for p in members],

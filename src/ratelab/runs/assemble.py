@@ -10,6 +10,7 @@ from ratelab.core.objective import Setting
 from ratelab.evaluation import check_estimators
 from ratelab.models import MODELS
 from ratelab.objectives import OBJECTIVES
+from ratelab.runs.points import check_betas
 from ratelab.runs.recipe import BASIC, Recipe
 from ratelab.training import Trainer
 
@@ -39,6 +40,7 @@ def _too_large(error: Exception) -> bool:
 def build_trainer(recipe: Recipe, dataset: Dataset, device: torch.device) -> Trainer:
     """A trainer at epoch 0. Raises :class:`UserError` where the recipe's parts do not fit each other or the data."""
     model = build_model(recipe, dataset)
+    check_betas(recipe, model)
     more = [node for node in recipe.evaluation.estimators if node["name"] != BASIC]
     for line in check_estimators(model, dataset, more).values() if more else ():
         raise UserError(f"evaluation.estimators: {line}")

@@ -5,18 +5,20 @@ one that was never disturbed, bit for bit on the same machine and with the same 
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
 from ratelab.core.errors import UserError
+from ratelab.core.model import Model
 from ratelab.evaluation import draw_pictures, evaluate
 from ratelab.runs.assemble import build_trainer
 from ratelab.runs.circumstances import Circumstances
 from ratelab.runs.code import code_digests
 from ratelab.runs.interrupt import Stop, patient
+from ratelab.runs.points import betas_to_measure, draw_at, joined, measure_at
 from ratelab.runs.provenance import Provenance
 from ratelab.runs.recipe import SCHEMA, Recipe
 from ratelab.runs.results import Results, finished, recipe_document, record
@@ -119,9 +121,15 @@ class Run:
                 )
                 for which in ("validation", "test")
             )
+            points: list[Results] = []
+            for betas in betas_to_measure(recipe, trainer.model):
+                point, its_arrays = measure_at(
+                    trainer.model, self.dataset, betas, recipe.evaluation.estimators, recipe, self.device
+                )
+                points, arrays = joined(points, point), arrays | its_arrays
         self.folder.write_per_example(arrays)
         with provenance.phase("pictures"):
-            for name, png in draw_pictures(trainer.model, self.dataset, recipe.seed).items():
+            for name, png in self._pictures(trainer.model, points):
                 self.folder.write_picture(name, png)
         diverged = trainer.status == "diverged"
         why = (
@@ -129,7 +137,13 @@ class Run:
             if diverged
             else trainer.objective.missed(test)
         )
-        return record(self.folder.id, recipe.document(), "diverged" if diverged else "done", test, validation, why)
+        return record(self.folder.id, recipe.document(), "diverged" if diverged else "done", test, validation, why, points)
+
+    def _pictures(self, model: Model, points: Sequence[Results]) -> Iterator[tuple[str, bytes]]:
+        """Pictures of the model, and of what it is at each of its points."""
+        yield from draw_pictures(model, self.dataset, self.recipe.seed).items()
+        for point in points:
+            yield from draw_at(model, self.dataset, point["condition"], self.recipe.seed)
 
 
 def execute(

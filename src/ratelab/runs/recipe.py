@@ -21,17 +21,20 @@ from ratelab.training import Plan
 SCHEMA = 1
 BASIC = "rate-distortion"
 S = TypeVar("S", bound=BaseModel)
+Price = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Evaluation(BaseModel):
     """The ``evaluation`` section: which estimators look at the trained model, and how many examples they see at once.
 
-    The estimator ``rate-distortion`` is always among them: every run has a place on the plane.
+    The estimator ``rate-distortion`` is always among them: every run has a place on the plane. ``betas``: where a model that is
+    conditioned on beta is measured, by default at nine of its range; one number, or one for each layer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     estimators: tuple[Any, ...] = (BASIC,)
     batch_size: Annotated[int, Field(ge=1, le=10**9)] = 500
+    betas: tuple[Price | tuple[Price, ...], ...] | None = None
 
 
 class Recipe(BaseModel):
@@ -80,6 +83,7 @@ def resolve(given: Mapping[str, Any]) -> Recipe:
     for key in sections:
         if key not in Recipe.model_fields:
             raise UserError(f"unknown key '{key}'{nearest(str(key), Recipe.model_fields)}")
+    _check_conditioning(sections)
     for section, table in TABLES.items():
         node = asked(sections.get(section)) if section == "objective" else sections.get(section)
         node = DEFAULTS.get(section) if node is None else node
@@ -89,6 +93,17 @@ def resolve(given: Mapping[str, Any]) -> Recipe:
     sections["training"] = _checked(Plan, sections.get("training"), "training")
     sections["evaluation"] = _evaluation(sections.get("evaluation"))
     return _checked(Recipe, sections, "")
+
+
+def _check_conditioning(sections: Mapping[str, Any]) -> None:
+    """:class:`UserError` for a model that cannot be conditioned on beta, and for betas to measure a model at that is not."""
+    node, evaluation = sections.get("model"), sections.get("evaluation")
+    name = node.get("name") if isinstance(node, Mapping) and node.get("conditioning") is not None else None
+    able = [name for name, entry in TABLES["model"].items() if "conditioning" in entry.schema.model_fields]
+    if name in TABLES["model"] and name not in able:
+        raise UserError(f"model.conditioning: model '{name}' cannot be conditioned on beta; these can: {', '.join(able)}")
+    if name is None and isinstance(evaluation, Mapping) and evaluation.get("betas") is not None:
+        raise UserError("evaluation.betas: the model is of one beta; set 'model.conditioning: beta' for one model of many")
 
 
 def _evaluation(given: Any) -> Evaluation:

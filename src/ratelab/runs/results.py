@@ -8,9 +8,13 @@ An estimate is ``{"value", "stderr", "n", "unit", "bound", "of"}``; ``rates`` is
 number, ``"inf"``, or null (unknown) with a ``"why"`` of its own. ``estimates`` are of the test split, and what choices
 (early stopping, the best model of a task) look at is under ``validation``. Every run that is done has at least ``rate`` (total),
 ``rates``, ``distortion`` and ``neg_elbo`` (their sum, on the same samples).
+
+A run whose model was conditioned on beta also has ``"points"``, what it is at several betas: a list of ``{"condition": {"beta": 0.5},
+"estimates", "validation"}`` by rising beta, where beta is a list, top layer first, if the layers' differ. Its own ``estimates`` are at
+beta 1, or the beta nearest to it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ratelab.core.estimator import Result
@@ -28,8 +32,9 @@ def record(
     estimates: Mapping[str, Result] | None = None,
     validation: Mapping[str, Result] | None = None,
     why: str = "",
+    points: Sequence[Results] = (),
 ) -> Results:
-    """A record with its estimates as plain JSON data."""
+    """A record with its estimates as plain JSON data; ``points`` are such data already."""
     document: Results = {
         "schema": SCHEMA,
         "run": run,
@@ -38,6 +43,8 @@ def record(
         "estimates": plain(estimates or {}),
         "validation": plain(validation or {}),
     }
+    if points:
+        document["points"] = list(points)
     return {**document, "why": why} if why else document
 
 

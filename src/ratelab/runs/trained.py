@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ratelab.core.at import condition, suffix
 from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
 from ratelab.core.model import Model
@@ -16,7 +17,7 @@ from ratelab.training import load_weights
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model in evaluation mode, the data it was trained on, and its recipe."""
+    """A trained model in evaluation mode, the data it was trained on, and its recipe. ``run``: its id, and its betas if asked for."""
 
     run: str
     recipe: Recipe
@@ -32,11 +33,11 @@ def recipe_of(folder: RunFolder) -> Recipe:
         raise UserError(f"{folder.path / 'recipe.json'}: {error}") from None
 
 
-def open_run(folder: RunFolder, circumstances: Circumstances | None = None) -> Trained:
-    """The model of a run, as it was evaluated.
+def open_run(folder: RunFolder, circumstances: Circumstances | None = None, betas: tuple[float, ...] | None = None) -> Trained:
+    """The model of a run, as it was evaluated; at ``betas`` where it is one model of many.
 
     Raises :class:`UserError` where the run has no weights yet, where they are damaged, and where the data or the code that the
-    recipe names is not what it was.
+    recipe names is not what it was; and for betas that it does not serve.
     """
     circumstances = circumstances or Circumstances()
     recipe = recipe_of(folder)
@@ -47,4 +48,10 @@ def open_run(folder: RunFolder, circumstances: Circumstances | None = None) -> T
         raise UserError(f"run {folder.id} was made otherwise: {what} changed since; train it again")
     model = build_model(recipe, dataset)
     load_weights(model, folder.weights(), str(folder.path / "model.safetensors"))
-    return Trained(folder.id, recipe, dataset, model.to(circumstances.torch_device()).eval())
+    name = folder.id
+    if betas is not None:
+        if model.conditioning is None:
+            raise UserError(f"run {name} is a model of one beta, not conditioned on it; leave '{suffix(condition(betas))}' out")
+        model.conditioning.use(betas)
+        name += suffix(condition(betas))
+    return Trained(name, recipe, dataset, model.to(circumstances.torch_device()).eval())

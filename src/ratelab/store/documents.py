@@ -58,13 +58,28 @@ def _look_at_results(document: Document) -> None:
         _must(key in document, f"it has no '{key}'")
     _must(document["status"] in STATUSES, f"its status is none of {', '.join(STATUSES)}")
     _look_at_recipe(_mapping(document["recipe"], "recipe"))
+    _look_at_estimates(document)
+    for point in document.get("points", ()):
+        _look_at_point(_mapping(point, "points"))
+    if document["status"] == "done":
+        missing = [name for name in ALWAYS if not document["estimates"].get(name)]
+        _must(not missing, f"it has no estimate '{missing[0] if missing else ''}'")
+
+
+def _look_at_estimates(document: Document) -> None:
     for split in ("estimates", "validation"):
         for name, entry in _mapping(document[split], split).items():
             for estimate in entry if isinstance(entry, list) else [entry]:
                 _must(_is_estimate(estimate), f"'{split}.{name}' is no estimate")
-    if document["status"] == "done":
-        missing = [name for name in ALWAYS if not document["estimates"].get(name)]
-        _must(not missing, f"it has no estimate '{missing[0] if missing else ''}'")
+
+
+def _look_at_point(point: Document) -> None:
+    for key in ("condition", "estimates", "validation"):
+        _must(key in point, f"one of its points has no '{key}'")
+    beta = _mapping(point["condition"], "condition").get("beta")
+    betas = beta if isinstance(beta, list) and beta else [beta]
+    _must(all(isinstance(b, (int, float)) and b > 0 for b in betas), "one of its points has no beta")
+    _look_at_estimates(point)
 
 
 def _look_at_recipe(document: Document) -> None:

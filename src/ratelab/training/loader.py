@@ -1,6 +1,6 @@
 """Batches from a split that lies in memory: shuffled in training, in order for evaluation, the last one never dropped."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ class Loader:
 
     A split with weights is served whole, as an exact sum: :class:`UserError` for smaller batches. ``passes``: how often an
     epoch serves every example. ``resample`` holds the stream for dynamic binarisation: each access draws 0/1 with the stored
-    grey value as probability.
+    grey value as probability. ``condition``: n -> the conditions (n, L) of n shuffled examples, for models trained over a range.
     """
 
     def __init__(
@@ -26,6 +26,7 @@ class Loader:
         *,
         passes: int = 1,
         resample: Noise | None = None,
+        condition: Callable[[int], Tensor] | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -38,6 +39,7 @@ class Loader:
             )
         self.scale = dataset.scale if resample is None else 1.0 / 255.0
         self.batch_size, self.passes, self.resample, self.dtype = batch_size, passes, resample, dtype
+        self.condition = condition
 
     def __len__(self) -> int:
         return -(-len(self.x) // self.batch_size)
@@ -54,7 +56,9 @@ class Loader:
         batches = (part for _ in range(self.passes) for part in order.permutation(len(self.x)).split(self.batch_size))
         for step, index in enumerate(batches):
             y, weight = (None if part is None else part[index] for part in (self.y, self.weight))
-            yield Batch(self.values(self.x[index]), index, epoch + step / (self.passes * len(self)), y, weight)
+            x = self.values(self.x[index])
+            condition = None if self.condition is None else self.condition(len(index))
+            yield Batch(x, index, epoch + step / (self.passes * len(self)), y, weight, condition)
 
     def ordered(self, epoch: float = 0.0) -> Iterator[Batch]:
         """Every example once, in order."""

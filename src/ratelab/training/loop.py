@@ -60,7 +60,13 @@ class Trainer:
         self.streams = {name: LiveNoise.for_purpose(seed, name, device=device) for name in STREAMS}
         resample = self.streams["data"] if dataset.resampled else None
         self.train_loader = Loader(
-            dataset, dataset.train, plan.batch_size, passes=plan.passes, resample=resample, device=device
+            dataset,
+            dataset.train,
+            plan.batch_size,
+            passes=plan.passes,
+            resample=resample,
+            condition=self._condition(),
+            device=device,
         )
         self.validation_loader = Loader(dataset, dataset.validation, max(plan.batch_size, 500), device=device)
         self.players: tuple[Player, ...] = objective.players(model)
@@ -68,6 +74,17 @@ class Trainer:
         self.state: State = objective.initial_state()
         self.good = self._snapshot()
         self.best = self.good
+
+    def _condition(self) -> Callable[[int], Tensor] | None:
+        """What draws the conditions of a model that is trained over a range; :class:`UserError` where the objective has no use for it."""
+        conditioning = self.model.conditioning
+        if conditioning is None:
+            return None
+        if not self.objective.prices:
+            raise UserError(
+                f"model.conditioning: objective '{type(self.objective).__name__}' does not weigh rates by beta; use objective 'beta'"
+            )
+        return lambda n: conditioning.draw(n, self.streams["data"])
 
     @property
     def epoch(self) -> int:

@@ -26,6 +26,8 @@ def refusal(trainer: Trainer) -> str | None:
         return f"objective '{type(trainer.objective).__name__}' does not stack"
     if not trainer.model.stacks:
         return f"model '{type(trainer.model).__name__}' does not stack"
+    if trainer.model.conditioning is not None:
+        return "one model for the whole curve is trained by itself"
     for module in _modules(trainer):
         if isinstance(module, (_BatchNorm, _DropoutNd)):
             return f"'{type(module).__name__}' changes or draws in the forward pass"

@@ -1,0 +1,77 @@
+"""What one model for the whole curve costs: D + beta R at its points against separately trained models (Bae et al. 2023, section 5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ratelab.analysis.family import node
+from ratelab.analysis.paired import Difference, difference
+from ratelab.analysis.point import Point
+from ratelab.core.estimate import number_to_json
+from ratelab.core.units import NAT
+
+
+@dataclass(frozen=True)
+class Gap:
+    """``point``: one model at ``beta``; ``rival``: the separate model of the same networks that has the lowest D + beta R on the
+    plane among those trained at that beta. ``found``: point minus rival, over the same test examples, in nats."""
+
+    point: Point
+    rival: Point
+    beta: float
+    found: Difference
+
+    @property
+    def value(self) -> float:
+        """D + beta R of the conditioned model."""
+        return self.of(self.point)
+
+    @property
+    def separate(self) -> float:
+        """D + beta R of the separate model."""
+        return self.of(self.rival)
+
+    def of(self, point: Point) -> float:
+        """D + beta R, in nats."""
+        return point.distortion.value + self.beta * point.rate.value
+
+
+def gaps(shown: Sequence[Point]) -> list[Gap]:
+    """One for each point of a conditioned model that has a rival, by rising beta; layers' betas must be the same."""
+    separate: dict[tuple[str, float], list[Point]] = {}
+    for point in shown:
+        if not point.conditioned and point.beta is not None and node(point.record.recipe["objective"])["name"] == "beta":
+            separate.setdefault((networks(point), point.beta), []).append(point)
+    found = []
+    for point in (p for p in shown if p.conditioned and p.beta is not None):
+        beta = float(point.beta or 0.0)
+        rivals = separate.get((networks(point), beta), [])
+        if rivals:
+            rival = min(rivals, key=lambda p: p.distortion.value + beta * p.rate.value)
+            found.append(Gap(point, rival, beta, _difference(point, rival, beta)))
+    return sorted(found, key=lambda gap: (gap.point.record.folder.id, gap.beta))
+
+
+def networks(point: Point) -> str:
+    """What a conditioned model and a separate one share: everything of the recipe's model but the conditioning."""
+    model = node(point.record.recipe["model"])
+    return repr(sorted((key, value) for key, value in model.items() if key != "conditioning"))
+
+
+def _difference(point: Point, rival: Point, beta: float) -> Difference:
+    of = f"D + {beta:g} R"
+    a, b = (_sums(p, beta) for p in (point, rival))
+    return difference(a - b, of)
+
+
+def _sums(point: Point, beta: float) -> np.ndarray:
+    arrays = point.record.per_example
+    return arrays["distortion"].astype(np.float64) + beta * arrays["rate"].astype(np.float64)
+
+
+def gap_json(gap: Gap) -> dict[str, Any]:
+    """``{"run", "separate", "beta", "mean", "stderr", "n", "unit"}``: the gap of a point, in nats."""
+    numbers = {"mean": number_to_json(gap.found.mean), "stderr": number_to_json(gap.found.stderr), "n": gap.found.n}
+    return {"run": gap.point.run, "separate": gap.rival.run, "beta": gap.beta, **numbers, "unit": NAT}
