@@ -75,7 +75,7 @@ def test_without_a_knee_the_tightest_bound_represents(tmp_path: Path) -> None:
 def test_the_document_is_json_with_the_promised_shape(tmp_path: Path) -> None:
     write_sweep(tmp_path)
     document = json.loads(json.dumps(frontier_document(tmp_path), allow_nan=False))
-    assert set(document) == {"schema", "store", "data", "runs", "frontier", "hull", "h_hat", "best", "apart"}
+    assert set(document) == {"schema", "store", "data", "runs", "frontier", "hull", "h_hat", "best", "apart", "gaps"}
     shown = {r["run"]: sum(r["estimates"][k]["value"] for k in ("rate", "distortion")) for r in document["runs"]
              if r["status"] == "done" and r["estimates"]["rate"]["value"] != "inf"}  # fmt: skip
     assert set(document["hull"]) <= set(document["frontier"]) <= set(shown)
