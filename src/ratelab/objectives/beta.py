@@ -60,6 +60,8 @@ class Beta(Objective):
         self.schedule = rising(annealing, cycles, setting.epochs)
 
     def players(self, model: Model) -> tuple[Player, ...]:
+        if model.conditioning is not None and bool((self.beta != 1).any()):
+            raise UserError("objective.beta: the model is conditioned on beta and brings its own for each example; leave this at 1")
         check_prices(model, "beta", self.beta)
         return super().players(model)
 
@@ -70,13 +72,6 @@ class Beta(Objective):
             return Loss(seen.mean(seen.distortion + (weight * seen.closed_rates).sum(-3)), {}, state)
         distortion, rates = seen.mean(seen.distortion), seen.mean(seen.closed_rates)
         return Loss(distortion + priced(weight, rates).sum(-1), {}, state)
-
-    def players(self, model: Model) -> tuple[Player, ...]:
-        if model.conditioning is not None and bool((self.beta != 1).any()):
-            raise UserError(
-                "objective.beta: the model is conditioned on beta and brings its own for each example; leave this at 1"
-            )
-        return super().players(model)
 
 
 def spread(beta: float | tuple[float, ...], bins: tuple[int, ...], layers: int) -> Tensor:
