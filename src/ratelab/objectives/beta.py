@@ -61,7 +61,9 @@ class Beta(Objective):
 
     def players(self, model: Model) -> tuple[Player, ...]:
         if model.conditioning is not None and bool((self.beta != 1).any()):
-            raise UserError("objective.beta: the model is conditioned on beta and brings its own for each example; leave this at 1")
+            raise UserError(
+                "objective.beta: the model is conditioned on beta and brings its own for each example; leave this at 1"
+            )
         check_prices(model, "beta", self.beta)
         return super().players(model)
 
