@@ -57,7 +57,7 @@ def test_the_loss_turns_around_where_the_sample_is_as_far_as_the_law() -> None:
     seen = model(Batch(torch.tensor([9.0, 9.0, 12.0, 20.0])), LiveNoise(0))
     bound = seen.mean(seen.distortion) + seen.mean(seen.closed_rate)
     (downhill,) = torch.autograd.grad(bound, model.decoder_curve, retain_graph=True)
-    for entropy, sign in ((float(bound) - 0.5, 1.0), (float(bound) + 0.5, -1.0)):
+    for entropy, sign in ((bound.item() - 0.5, 1.0), (bound.item() + 0.5, -1.0)):
         chosen = OBJECTIVES.build({"name": "overfitting-target", "entropy": entropy}, Setting((), ((),), 10, 4))
         loss = chosen.loss(seen, {})
         assert float(loss.total.detach()) == pytest.approx(0.5, abs=1e-5)
