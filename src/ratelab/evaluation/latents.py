@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ratelab.core.batch import Batch, LiveNoise, ModeNoise, Noise
 from ratelab.core.errors import UserError
-from ratelab.core.law import Draw
+from ratelab.core.law import Draw, Law
 from ratelab.core.model import Model
+from ratelab.core.passes import Pass
 
 Floats = NDArray[np.floating]
 Path = Literal["linear", "spherical"]
@@ -105,14 +106,48 @@ def _value(draw: Draw) -> Tensor:
 @torch.no_grad()
 def sample(model: Model, n: int, seed: int) -> dict[str, Floats]:
     """``n`` samples of the model: ``mean`` of d(x|z) and one ``sample`` x ~ d(x|z), both from the same z ~ m(z)."""
+    passes = _generated(model, n, seed)
+    means = [seen.target if seen.decoder is None else seen.decoder.mean[0] for seen in passes]
+    return {"mean": torch.cat(means).cpu().numpy(), "sample": torch.cat([seen.target for seen in passes]).cpu().numpy()}
+
+
+@torch.no_grad()
+def sampled_images(model: Model, n: int, seed: int) -> Floats:
+    """What a picture of ``n`` samples shows: means of d(x|z), or draws x ~ d(x|z) where pixels are drawn one after the other.
+
+    Such a law's mean is that of its likeliest image: for a model of digits nearly black, whatever it draws.
+    """
+    return torch.cat([_image(seen.decoder, seen.target) for seen in _generated(model, n, seed)]).cpu().numpy()
+
+
+def _generated(model: Model, n: int, seed: int) -> list[Pass]:
     if n < 1:
         raise UserError(f"the number of samples must be at least 1; got {n}")
     _gives_examples(model)
     model.eval()
     noise = live(model, seed, "sample")
-    passes = [model.generate(min(CHUNK, n - start), noise) for start in range(0, n, CHUNK)]
-    means = [seen.target if seen.decoder is None else seen.decoder.mean[0] for seen in passes]
-    return {"mean": torch.cat(means).cpu().numpy(), "sample": torch.cat([seen.target for seen in passes]).cpu().numpy()}
+    return [model.generate(min(CHUNK, n - start), noise) for start in range(0, n, CHUNK)]
+
+
+@torch.no_grad()
+def reconstructed_images(model: Model, x: Floats, seed: int) -> Floats:
+    """What a picture of reconstructions shows, as :func:`sampled_images` does, from one z ~ e(z|x) for each example."""
+    model.eval()
+    noise = live(model, seed, "reconstruct")
+    images = []
+    for batch in batches(model, x):
+        law = model(batch, noise).decoder
+        if law is None:
+            raise UserError("this model has no decoder likelihood to reconstruct with")
+        images.append(_image(law, None if law.abilities.parallel_draws else _value(law.draw(noise))))
+    return torch.cat(images).cpu().numpy()
+
+
+def _image(law: Law | None, drawn: Tensor | None) -> Tensor:
+    if law is not None and law.abilities.parallel_draws:
+        return law.mean[0]
+    assert drawn is not None
+    return drawn
 
 
 def interpolate(model: Model, first: Floats, second: Floats, steps: int = 8, path: Path = "linear") -> Floats:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ratelab.core.dataset import Dataset
 from ratelab.core.model import Model
-from ratelab.evaluation.latents import reconstruct, sample
+from ratelab.evaluation.latents import reconstructed_images, sampled_images
 
 COLUMNS, ROWS = 12, 6
 SMALLEST = 32  # pixels to which a small image's shorter side is enlarged, without smoothing
@@ -46,6 +46,8 @@ def to_unit(images: NDArray[np.floating], dataset: Dataset) -> NDArray[np.floati
 def draw_pictures(model: Model, dataset: Dataset, seed: int) -> dict[str, bytes]:
     """``reconstructions`` (rows in pairs: test images above, decoder means below) and ``samples`` (decoder means), as PNG.
 
+    A decoder that draws pixel after pixel is shown by draws instead of means.
+
     Empty for data that is no image, and for a model that predicts labels.
     """
     if len(dataset.event_shape) != 3 or model.target == "y":
@@ -54,9 +56,9 @@ def draw_pictures(model: Model, dataset: Dataset, seed: int) -> dict[str, bytes]
     whole_rows = min(COLUMNS * ROWS // 2, len(dataset.test)) // columns * columns
     pick = np.linspace(0, len(dataset.test) - 1, whole_rows).astype(int)
     x = dataset.test.x[pick].astype(np.float32) * dataset.scale
-    means = reconstruct(model, x, seed, draws=1)["mean"]
-    pairs = [part[i : i + columns] for i in range(0, len(x), columns) for part in (x, means)]
-    samples = sample(model, COLUMNS * ROWS, seed)["mean"]
+    made = reconstructed_images(model, x, seed)
+    pairs = [part[i : i + columns] for i in range(0, len(x), columns) for part in (x, made)]
+    samples = sampled_images(model, COLUMNS * ROWS, seed)
     return {
         "reconstructions": png(to_unit(np.concatenate(pairs), dataset), columns),
         "samples": png(to_unit(samples, dataset), COLUMNS),
