@@ -1,6 +1,7 @@
 """Commands that make and measure runs: train, sweep, evaluate, demo, frontier, report."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -42,6 +43,16 @@ def test_training_tells_how_far_it_is_and_what_it_measured(cli: Cli) -> None:
 
 
 @pytest.mark.spec("GE03")
+def test_a_target_asked_for_on_the_command_line_is_followed_while_training_and_missed_out_loud(cli: Cli, place: Path) -> None:
+    """The recipe has a price; a rate takes its place. What cannot be reached is said in every line and at the end."""
+    outcome = cli("train", "tiny.yaml", "objective.rate=40", "training.epochs=2", "--json")
+    assert outcome.code == 0
+    assert re.search(r"epochs +R [\d.]+ D [\d.]+ nats \(training\), off target by -[\d.]+", outcome.err)
+    document = json.loads(outcome.out)
+    assert document["recipe"]["objective"]["name"] == "controlled-rate"
+    assert re.fullmatch(r"target 40 nats not reached: -?[\d.]+ \+- [\d.]+", document["why"])
+
+
 def test_sweep_makes_the_grid_once_and_prints_the_frontier(cli: Cli, place: Path) -> None:
     words = ["sweep", "tiny.yaml", "objective.beta=log:0.1:10:3", "training.epochs=1", "--workers", "1"]
     first = cli(*words, "--json")

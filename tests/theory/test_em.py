@@ -18,7 +18,7 @@ from ratelab.exact.em import Mixture, ProbabilisticPca
 from ratelab.exact.linear_gaussian import ppca_sigma2
 from ratelab.models import MODELS
 from ratelab.objectives import OBJECTIVES
-from ratelab.training import OPTIMISERS, Plan, Trainer
+from ratelab.training import OPTIMISERS, Plan, Trainer, refusal
 
 N = 600
 
@@ -174,6 +174,11 @@ def test_a_new_row_is_fitted_to_its_mean_field_posterior_when_it_is_encoded() ->
                 assert gap.max() < 1e-4, "after an exact E-step the ELBO is log p"
     (codes,) = latents.encode(model, x.numpy())
     assert np.allclose(codes, truth.expectation(x).mean.numpy(), atol=2e-3)
+
+
+def test_posteriors_that_change_in_the_forward_pass_are_not_stacked() -> None:
+    x = DATA["pca"]
+    assert refusal(trainer(linear_local(x), dataset(x), {"name": "elbo"}, 1, 0.02)) == "model 'LocalPosteriors' does not stack"
 
 
 @pytest.mark.spec("VF20")
