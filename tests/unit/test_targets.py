@@ -91,6 +91,23 @@ def test_the_multiplier_grows_while_its_constraint_is_violated_and_shrinks_after
         assert torch.allclose(loss.total, seen.mean(free) + multipliers[-1] * (value - target), rtol=1e-4)
 
 
+def test_a_multiplier_for_every_layer(model: Model, seen: Pass) -> None:
+    """One rate too high and one too low: one multiplier grows, the other shrinks; D + sum_l lambda_l (R_l - sigma_l)."""
+    rates = seen.mean(seen.closed_rates).detach()
+    targets = [float(rates[0]) / 2, float(rates[1]) + 4]
+    chosen = objective(model, name="geco", rate=targets)
+    state = chosen.initial_state()
+    for _ in range(4):
+        loss = chosen.loss(seen, state)
+        state = loss.state
+    multiplier = loss.terms["multiplier"]
+    assert multiplier[0] > 1 > multiplier[1]
+    expected = seen.mean(seen.distortion) + (multiplier * (rates - torch.tensor(targets))).sum()
+    assert torch.allclose(loss.total, expected, rtol=1e-4)
+    with pytest.raises(UserError, match="3 targets for a model of 2 layer"):
+        objective(model, name="geco", rate=[1.0, 2.0, 3.0])
+
+
 @pytest.mark.spec("VF16")
 def test_free_bits_are_the_elbo_at_zero_and_never_below_it(model: Model, seen: Pass) -> None:
     elbo = seen.mean(seen.distortion) + seen.mean(seen.closed_rate)
