@@ -43,9 +43,16 @@ def choose(runs: Mapping[str, Recipe], under: Circumstances, workers: int, toget
         share = -(-len(runs) // workers)
         size, why = largest(runs[members[0]], under, share, together) if len(members) > 1 else (1, "the only one of its kind")
         stacks = tuple(cut(members, size))
-        made = f"{len(stacks)} stack(s) of up to {max(map(len, stacks))}" if size > 1 else "one at a time in each process"
-        choices.append(Choice(stacks, f"{len(members)} run(s), {made}: {why}"))
+        choices.append(Choice(stacks, f"{len(members)} run(s), {_made(stacks, workers)}: {why}"))
     return choices
+
+
+def _made(stacks: Sequence[Sequence[str]], workers: int) -> str:
+    largest = max(map(len, stacks))
+    if largest > 1:
+        return f"{len(stacks)} stack(s) of up to {largest}"
+    side_by_side = min(workers, len(stacks))
+    return "each by itself" + (f", one in each of {side_by_side} processes" if side_by_side > 1 else "")
 
 
 def kind(recipe: Recipe) -> str:
@@ -81,7 +88,7 @@ def largest(recipe: Recipe, under: Circumstances, share: int, together: Together
     if trainer.device.type == "cuda":
         return min(ON_CUDA, share), f"{count:,} parameters on a GPU"
     if convolves(trainer.model):
-        return 1, "convolutions gain nothing from stacks on a CPU"
+        return 1, "convolutions gain nothing from stacks on a CPU, and all from a core of their own"
     most = next((most for limit, most in LARGEST_STACKS if count <= limit), 1)
     words = f"fully connected networks of {count:,} parameters"
     return (min(most, share), words) if most > 1 else (1, f"{words} fill a core by themselves")

@@ -22,8 +22,8 @@ class Plan(BaseModel):
     ``epochs``: rows of the log, between which a training can be stopped; each is ``passes`` passes over the training split.
     ``batch_size``: examples per step; the last, smaller batch is never dropped. ``validate_every``: epochs between looks at the
     validation split (the last epoch always looks). ``early_stopping``: null to train to the end. ``precision``: ``float32``, or
-    ``bf16`` for networks in bfloat16, about twice as fast where a network fills a core; it changes results a little, so it is part
-    of a run's identity. Evaluation is float32 always.
+    ``bf16`` for networks in bfloat16, up to twice as fast where they fill a core that multiplies it (AVX512-BF16, AMX); it changes
+    results a little, so it is part of a run's identity. Evaluation is float32 always.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
