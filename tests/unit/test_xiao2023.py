@@ -14,6 +14,7 @@ from ratelab.core.errors import UserError
 from ratelab.models import MODELS
 from ratelab.models.xiao2023 import Xiao2023
 from ratelab.networks import RENDERERS
+from ratelab.networks.transposed import Deconv
 from ratelab.runs import expand, read_recipe
 
 
@@ -136,7 +137,7 @@ def test_channels_last_changes_no_number() -> None:
 def test_a_head_for_the_mixture_of_logistics_lies_behind_the_last_transposed_convolution() -> None:
     network: Any = RENDERERS.build(RENDERERS.resolve({"name": "xiao2023", "head": 128}, "n"), (32, 4, 4), (100, 32, 32))
     last = network.layers[-1]
-    assert [type(layer) for layer in last] == [nn.ConvTranspose2d, nn.ReLU, nn.Conv2d]
+    assert [type(layer) for layer in last] == [Deconv, nn.ReLU, nn.Conv2d]
     assert (last[0].out_channels, last[2].out_channels, last[2].kernel_size) == (128, 100, (3, 3))
     assert network(torch.zeros(2, 5, 32, 4, 4)).shape == (2, 5, 100, 32, 32)
 

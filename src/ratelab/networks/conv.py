@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ratelab.core.errors import UserError
 from ratelab.networks.layers import SameConv, SameDeconv, gated, over_images
+from ratelab.networks.transposed import Deconv
 
 Width = Annotated[int, Field(ge=1)]
 
@@ -48,7 +49,7 @@ class DeconvRenderer(nn.Module):
         quarter = (-(-height // 4), -(-width_px // 4))
         self.layers = nn.Sequential(
             nn.Unflatten(-1, (latent_shape[0], 1, 1)),
-            gated(nn.ConvTranspose2d, latent_shape[0], 2 * width, quarter),
+            gated(Deconv, latent_shape[0], 2 * width, quarter),
             gated(SameDeconv, 2 * width, 2 * width, 5, 1),
             gated(SameDeconv, 2 * width, 2 * width, 5, 2),
             gated(SameDeconv, 2 * width, width, 5, 1),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ratelab.core.errors import UserError
 from ratelab.networks.layers import over_images
+from ratelab.networks.transposed import Deconv
 
 Width = Annotated[int, Field(ge=1)]
 Norm = Literal["batch", "none"]
@@ -96,9 +97,9 @@ class DcganRenderer(nn.Module):
         widths = [width * 2**i for i in reversed(range(m))]
         self.layers = nn.Sequential(
             nn.Unflatten(-1, (latents, 1, 1)),
-            normed(nn.ConvTranspose2d(latents, widths[0], 4, 1, 0, bias=False), widths[0], norm, nn.ReLU()),
-            *(normed(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), b, norm, nn.ReLU()) for a, b in pairwise(widths)),
-            nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False),
+            normed(Deconv(latents, widths[0], 4, 1, 0, bias=False), widths[0], norm, nn.ReLU()),
+            *(normed(Deconv(a, b, 4, 2, 1, bias=False), b, norm, nn.ReLU()) for a, b in pairwise(widths)),
+            Deconv(width, channels, 4, 2, 1, bias=False),
         )
         self.apply(start_small)
 
@@ -137,9 +138,9 @@ class ColorMnistRenderer(nn.Module):
             nn.Linear(latents, 2 * width * quarter**2),
             nn.Unflatten(-1, (2 * width, quarter, quarter)),
             normed(nn.Identity(), 2 * width, norm, nn.ReLU()),
-            normed(nn.ConvTranspose2d(2 * width, 2 * width, 5, 2, 2, 1), 2 * width, norm, nn.ReLU()),
-            normed(nn.ConvTranspose2d(2 * width, width, 5, 1, 2), width, norm, nn.ReLU()),
-            nn.ConvTranspose2d(width, channels, 5, 2, 2, 1),
+            normed(Deconv(2 * width, 2 * width, 5, 2, 2, 1), 2 * width, norm, nn.ReLU()),
+            normed(Deconv(2 * width, width, 5, 1, 2), width, norm, nn.ReLU()),
+            Deconv(width, channels, 5, 2, 2, 1),
         )
 
     def forward(self, z: Tensor) -> Tensor:

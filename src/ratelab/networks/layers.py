@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ratelab.networks.transposed import Deconv
+
 Activation = Literal["relu", "tanh", "gated", "leaky-relu", "elu"]
 
 _POINTWISE: dict[str, Callable[[], nn.Module]] = {
@@ -57,7 +59,7 @@ class SameConv(nn.Conv2d):
         return super().forward(x)
 
 
-class SameDeconv(nn.ConvTranspose2d):
+class SameDeconv(Deconv):
     """Transposed convolution with TensorFlow's SAME padding: output in * stride exactly."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:

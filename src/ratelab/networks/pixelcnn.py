@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ratelab.core.errors import UserError
 from ratelab.networks.causal import CausalConv, RasterNetwork, Sampler, Steps, WholeImage, shift_down, shift_right, with_ones
 from ratelab.networks.pixelcnn_cache import Memory, Pixels, Rows
+from ratelab.networks.transposed import Deconv
 
 Stream = Literal["above", "left"]
 Trace = dict[nn.Module, Tensor]
@@ -68,8 +69,8 @@ class Level(nn.Module):
             self.shrink = nn.ModuleDict(
                 {s: CausalConv(features, features, k, centred=s == "above", stride=2) for s, k in KERNEL.items()}
             )
-            grow_above = nn.ConvTranspose2d(features, features, KERNEL["above"], 2, padding=(0, 1), output_padding=(0, 1))
-            self.grow = nn.ModuleDict({"above": grow_above, "left": nn.ConvTranspose2d(features, features, KERNEL["left"], 2)})
+            grow_above = Deconv(features, features, KERNEL["above"], 2, padding=(0, 1), output_padding=(0, 1))
+            self.grow = nn.ModuleDict({"above": grow_above, "left": Deconv(features, features, KERNEL["left"], 2)})
 
     def forward(self, x: Tensor, stream: Stream, steps: Steps, trace: Trace) -> Tensor:
         trail = [x]

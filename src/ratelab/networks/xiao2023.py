@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ratelab.core.errors import UserError
 from ratelab.networks.layers import over_images
+from ratelab.networks.transposed import Deconv
 
 Width = Annotated[int, Field(ge=1)]
 
@@ -39,7 +40,7 @@ def convolved(inputs: int, outputs: int, stride: int, padding: int) -> nn.Sequen
 
 def deconvolved(inputs: int, outputs: int, stride: int, padding: int) -> nn.Sequential:
     """A 4x4 transposed convolution and its ReLU."""
-    return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, stride, padding), nn.ReLU())
+    return nn.Sequential(Deconv(inputs, outputs, 4, stride, padding), nn.ReLU())
 
 
 def quartered(channels: int, width: int) -> nn.Sequential:
@@ -81,7 +82,7 @@ class XiaoRenderer(nn.Module):
         self.axes = len(latent_shape)
         width = width or (latent_shape[0] if self.axes == 3 else 16)
         self.enter = entrance(latent_shape, width, side)
-        last = nn.ConvTranspose2d(width, channels if head is None else head, 4, 2, 1)
+        last = Deconv(width, channels if head is None else head, 4, 2, 1)
         self.layers = nn.Sequential(
             deconvolved(latent_shape[0] if self.axes == 3 else width, width, *middle),
             deconvolved(width, width, 2, 1),
