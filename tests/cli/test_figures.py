@@ -51,6 +51,26 @@ def test_what_models_learnt_from_samples_is_drawn_and_told(cli: Cli, place: Path
     assert "target H - log N" in cli("figure", "overfitting").out
 
 
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "broken-elbo.md"
+
+
+def test_the_commands_of_the_tutorial_work(cli: Cli, place: Path) -> None:
+    lines = [line.split() for line in TUTORIAL.read_text().splitlines() if line.startswith("ratelab ")]
+    assert [words[1:3] for words in lines] == [
+        ["sweep", "alemi2018/toy"],
+        ["figure", "toy"],
+        ["figure", "toy-plane"],
+        ["sweep", "alemi2018/overfitting"],
+        ["figure", "overfitting"],
+    ]
+    small = {"alemi2018/toy": ("seed=1",), "alemi2018/overfitting": ("data.sample=5", "data.seed=0")}
+    for _, *words in lines:
+        changes = (*small[words[1]], *FAST, "--workers", "1", "--together", "1") if words[0] == "sweep" else ()
+        outcome = cli(*words, *changes)
+        assert outcome.code == 0, outcome.err
+    assert {path.name for path in place.glob("*.svg")} == {"toy.svg", "toy-plane.svg", "overfitting.svg"}
+
+
 def test_mistakes_are_one_line_and_write_nothing(cli: Cli, store: Path, run_id: str, place: Path) -> None:
     assert "unknown figure 'toi'; did you mean 'toy'?" in cli("figure", "toi").line()
     assert "holds no finished toy model; make some with 'ratelab sweep alemi2018/toy'" in cli("figure", "toy").line()
