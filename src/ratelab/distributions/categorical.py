@@ -36,7 +36,13 @@ class Categorical(Law):
         return Draw(perturbed.argmax(-1).to(self.log_probs.dtype))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        table, index = torch.broadcast_tensors(self.log_probs, value.long().unsqueeze(-1))
+        index = value.long()
+        if self.batch_shape[-1:] == (1,) and index.ndim:
+            # One law for a whole row of values: looked up in place, without a copy of the law for each of them.
+            rows = self.log_probs.squeeze(-2)
+            lead = torch.broadcast_shapes(rows.shape[:-1], index.shape[:-1])
+            return rows.expand(*lead, -1).gather(-1, index.expand(*lead, -1))
+        table, index = torch.broadcast_tensors(self.log_probs, index.unsqueeze(-1))
         return table.gather(-1, index[..., :1]).squeeze(-1)
 
     def unit_log_prob(self, value: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class FiniteModel(Model):
 
     def forward(self, batch: Batch, noise: Noise, samples: int = 1, path: bool = True) -> Pass:
         """Every z once, weighted by e(z|x): ``samples`` and ``noise`` have no part in an exact sum."""
-        encoder, marginal = Categorical(self.encoder_table[batch.x.long()]), Categorical(self.marginal_table)
+        encoder, marginal = Categorical(self.encoder_table.index_select(0, batch.x.long())), Categorical(self.marginal_table)
         count = marginal.log_probs.shape[-1]
         codes = torch.arange(count, dtype=encoder.log_probs.dtype, device=batch.x.device).unsqueeze(-1)
         layer = Layer(codes.expand(count, batch.size), encoder, marginal, scored=encoder.log_probs.mT)

@@ -22,7 +22,7 @@ def phase_figure(entropy: float = 1.0, label: str = "H") -> Figure:
         axes.plot([0, h], [h, 0], "o", color=INK, markersize=7, clip_on=False, zorder=5)
         _words(axes, h)
         _moves(axes, h)
-        axes.set(xlim=(0, end), ylim=(0, end), xlabel="rate R", ylabel="distortion D", aspect="equal")
+        axes.set(xlim=(0, end), ylim=(0, end), xlabel="rate R (nats)", ylabel="distortion D (nats)", aspect="equal")
         axes.set_xticks([0, h], ["0", label])
         axes.set_yticks([0, h], ["0", label])
     return figure
