@@ -120,7 +120,7 @@ def test_free_bits_are_the_elbo_at_zero_and_never_below_it(model: Model, seen: P
 @pytest.mark.spec("VF16")
 def test_the_maximum_is_taken_of_batch_means_and_stops_the_gradient_below(model: Model, seen: Pass) -> None:
     units = torch.cat([seen.mean(layer.unit_rate.movedim(-1, 0)) for layer in seen.layers])
-    bits = float(units.median())
+    bits = units.median().item()
     total = objective(model, name="free-bits", bits=bits).loss(seen, {}).total
     expected = seen.mean(seen.distortion) + units.clamp(min=bits).sum()
     assert torch.allclose(total, expected)

@@ -4,7 +4,7 @@ Exits with 0 when every run was made, diverged ones included (a run that diverge
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,9 +13,11 @@ from rich.console import Console
 
 from ratelab.cli.options import DEFAULT_STORE, AllowCode, AsJson, Device, StoreDir, Together, Workers, circumstances, stack_size
 from ratelab.cli.progress import finished_runs
+from ratelab.cli.status import show_status
 from ratelab.cli.terminal import answer, say, say_stopping
 from ratelab.cli.train import RecipeName
 from ratelab.cli.wording import labels, rate_and_distortion
+from ratelab.core.errors import UserError
 
 if TYPE_CHECKING:
     from ratelab.analysis.plane import Plane
@@ -23,10 +25,25 @@ if TYPE_CHECKING:
     from ratelab.store import Store
 
 Results = dict[str, Any]
+EngineName = Annotated[
+    str,
+    Parameter(
+        help="Where runs are made: local (processes of this machine), ray or slurm, whose machines share the store's path."
+    ),
+]
+EngineOption = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--engine-option",
+        negative=(),
+        help="KEY=VALUE, as often as needed. ray: address (HOST:PORT), cpus and gpus of each run (gpus=0.25). "
+        "slurm: partition, account, minutes, cpus, gpus, memory (GiB), cluster (slurm, or local to try it here).",
+    ),
+]
 
 
 def sweep_command(
-    recipe: RecipeName,
+    recipe: RecipeName | None = None,
     /,
     *grid: Annotated[
         str,
@@ -34,6 +51,9 @@ def sweep_command(
     ],
     workers: Workers = None,
     together: Together = "auto",
+    engine: EngineName = "local",
+    engine_option: EngineOption = (),
+    status: Annotated[bool, Parameter(negative=(), help="Only say how far the store is; RECIPE may be left out.")] = False,
     store: StoreDir = DEFAULT_STORE,
     device: Device = "auto",
     allow_code: AllowCode = False,
@@ -48,18 +68,33 @@ def sweep_command(
     Every combination of the values becomes one run. A sweep that is started again
     makes only the runs that are missing, and a run that fails leaves the others
     alone. Small fully connected networks train as stacks, many models in one
-    process, with the same results. At the end it prints the frontier of the store, in nats on the test
+    process, with the same results. On a cluster, with the same results again:
+
+      ratelab sweep digits/vae objective.beta=log:0.1:10:11 --engine ray --engine-option address=10.0.0.1:6379
+      ratelab sweep --status --store runs
+
+    At the end it prints the frontier of the store, in nats on the test
     split.
 
     Exits with code 1 when a run failed; standard error then lists which and why.
     A run that diverged is a result, not a failure.
     """
-    from ratelab.runs import expand, read_recipe
+    if status:
+        show_status(store, recipe, grid, allow_code, as_json)
+        return 0
+    if recipe is None:
+        raise UserError("RECIPE is missing; see 'ratelab sweep --help'")
+    from ratelab.runs import Circumstances, expand, read_recipe
+    from ratelab.runs.engines import check_name, engine_options
     from ratelab.store import Store
 
     size = stack_size(together)
+    check_name(engine)
+    options = engine_options(engine_option)
     recipes = expand(read_recipe(recipe), grid)
-    results = run_all(recipes, Store.create(store), circumstances(device, allow_code), workers, size)
+    # Another machine's devices are its own to look at.
+    under = circumstances(device, allow_code) if engine == "local" else Circumstances(device=device, allow_code=allow_code)
+    results = run_all(recipes, Store.create(store), under, workers, size, engine, options)
     answer(document(store, results), as_json, lambda out: print_planes(store, results, out))
     return exit_code(results)
 
@@ -70,6 +105,8 @@ def run_all(
     under: "Circumstances",
     workers: int | None,
     together: "int | Literal['auto']" = "auto",
+    engine: str = "local",
+    options: "Mapping[str, Any] | None" = None,
 ) -> list[Results]:
     """Make what is missing, with a line for every run that ends."""
     from ratelab.runs import sweep
@@ -84,7 +121,8 @@ def run_all(
             clock = _seconds(store, results["run"], began)
             show(done, f"[{done}/{total}] {names[_key(results['recipe'])]}: {rate_and_distortion(results)} ({clock})")
 
-        made = sweep(recipes, store, under, workers=workers, together=together, on_result=on_result, on_choice=say)
+        chosen: dict[str, Any] = {"workers": workers, "together": together, "engine": engine, "options": options}
+        made = sweep(recipes, store, under, **chosen, on_result=on_result, on_choice=say)
     failed = [results for results in made if results["status"] == "failed"]
     if failed:
         say(f"{len(failed)} of {len(made)} runs failed; the same command tries them again:")

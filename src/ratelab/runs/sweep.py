@@ -1,21 +1,18 @@
-"""Many runs on this machine: a pool of worker processes that outlives failed runs and killed workers.
+"""Many runs: handed to an engine job by job, past failed runs and lost workers.
 
 Several sweeps may share a store: each run is made once, by whoever locks it first, and every sweep returns all its results.
 """
 
-import multiprocessing
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ratelab.core.errors import UserError
-from ratelab.runs import worker
 from ratelab.runs.circumstances import Circumstances
+from ratelab.runs.engines import Engine, Lost, Made, Task, Unseen, check_name, open_engine
 from ratelab.runs.execute import Run, fail, reason
 from ratelab.runs.recipe import Recipe
 from ratelab.runs.results import Results, finished
@@ -52,33 +49,30 @@ class Job:
 
 
 class Sweep:
-    """The runs of one sweep and how far they are. Only as many jobs as workers are ever handed out, so that a broken
-    pool tells which runs may have broken it; a run that was lost twice is tried a last time alone."""
+    """The runs of one sweep and how far they are. Only as many jobs as the engine has slots are ever handed out, so that where workers
+    share their fate a dead one tells which runs may have killed it; a run that was lost twice is tried a last time alone."""
 
     def __init__(
         self,
-        recipes: Sequence[Recipe],
+        runs: Mapping[str, Recipe],
         store: Store,
         circumstances: Circumstances,
-        workers: int,
+        engine: Engine,
         together: Together,
         on_result: OnResult | None,
         on_choice: OnChoice | None,
     ) -> None:
-        self.store, self.circumstances, self.workers, self.on_result = store, circumstances, workers, on_result
-        runs = {run.folder.id: run.recipe for run in (Run(recipe, store, circumstances) for recipe in recipes)}
+        self.store, self.circumstances, self.engine, self.on_result = store, circumstances, engine, on_result
         self.order = list(runs)
         self.results: dict[str, Results] = {}
+        for line in engine.said:
+            self._tell(on_choice, line)
         self.waiting = deque(self._jobs(runs, together, on_choice))
-        self.flying: dict[Future[dict[str, Results]], Job] = {}
-        self.context = multiprocessing.get_context("spawn")
-        self.stop = self.context.Event()
-        self.strangers = set(multiprocessing.active_children())
-        self.pool: ProcessPoolExecutor | None = None
+        self.flying: dict[Future[Made], Job] = {}
 
     def _jobs(self, runs: Mapping[str, Recipe], together: Together, on_choice: OnChoice | None) -> list[Job]:
         """Runs that are finished one by one, unfinished stacks as they were, the rest as chosen."""
-        over = {run: recipe for run, recipe in runs.items() if self._finished(run) is not None}
+        over = {run: recipe for run, recipe in runs.items() if results_of(self.store, run) is not None}
         jobs = [Job({run: recipe}) for run, recipe in over.items()]
         left = {run: recipe for run, recipe in runs.items() if run not in over}
         for stack in unfinished_stacks(self.store.path):
@@ -86,7 +80,7 @@ class Sweep:
             if members:
                 jobs.append(Job(members, resumed=stack.members))
                 self._tell(on_choice, f"{len(members)} run(s) go on as the stack they were")
-        for choice in choose(left, self.circumstances, self.workers, together):
+        for choice in choose(left, self.circumstances, max(1, min(self.engine.slots(), len(runs))), together):
             jobs += [Job({run: left[run] for run in stack}) for stack in choice.stacks]
             self._tell(on_choice, choice.why)
         return jobs
@@ -102,37 +96,28 @@ class Sweep:
                 self._hand_out()
                 self._collect()
         except BaseException:
-            self._halt()
+            self.engine.halt()
             raise
-        self._close()
         return [self.results[run] for run in self.order]
 
     def _hand_out(self) -> None:
         """Give free workers the next runs; take the results of those that are finished already."""
         for _ in range(len(self.waiting)):
+            if len(self.flying) >= self.engine.slots():
+                return
             job = self.waiting.popleft()
             self._keep_finished(job)
             if not job.runs:
                 continue
             if self._may_start(job):
-                self._submit(job)
+                self.flying[self.engine.submit(Task(dict(job.runs), job.resumed))] = job
             else:
                 self.waiting.append(job)
 
     def _may_start(self, job: Job) -> bool:
         alone = job.lost >= TRIES - 1 or any(other.lost >= TRIES - 1 for other in self.flying.values())
-        return len(self.flying) < (1 if alone else self.workers) and time.monotonic() >= job.after
-
-    def _submit(self, job: Job) -> None:
-        if self.pool is None:
-            self.pool = ProcessPoolExecutor(self.workers, self.context, worker.start, (self.stop,))
-        try:
-            future = self.pool.submit(worker.work, list(job.runs.values()), job.resumed, self.store.path, self.circumstances)
-        except BrokenProcessPool:
-            self._rebuild()
-            self.waiting.append(job)
-        else:
-            self.flying[future] = job
+        slots = 1 if alone and self.engine.one_fate else self.engine.slots()
+        return len(self.flying) < slots and time.monotonic() >= job.after
 
     def _collect(self) -> None:
         """Wait for a worker, or a moment for other processes, and deal with what came back."""
@@ -140,20 +125,16 @@ class Sweep:
             time.sleep(PATIENCE if self.waiting else 0.0)
             return
         done, _ = wait(self.flying, timeout=PATIENCE, return_when=FIRST_COMPLETED)
-        broken = any(isinstance(future.exception(), BrokenProcessPool) for future in done)
+        broken = self.engine.one_fate and any(isinstance(future.exception(), Lost) for future in done)
         for future in list(self.flying) if broken else done:
             self._settle(future, self.flying.pop(future))
-        if broken:
-            self._rebuild()
 
-    def _settle(self, future: Future[dict[str, Results]], job: Job) -> None:
+    def _settle(self, future: Future[Made], job: Job) -> None:
         error = future.exception()
-        if isinstance(error, BrokenProcessPool):
-            job.lost += 1
-            if job.lost < TRIES:
-                self.waiting.extend([job] if job.lost == 1 else job.apart())
-            else:
-                self._fail(job, f"its worker process died {TRIES} times (killed, or out of memory)")
+        if isinstance(error, Unseen):
+            raise error
+        if isinstance(error, Lost):
+            self._try_again(job, error)
         elif error is not None:
             self._fail(job, reason(error))
         else:
@@ -164,18 +145,19 @@ class Sweep:
             if job.runs:
                 self.waiting.append(job)
 
+    def _try_again(self, job: Job, loss: Lost) -> None:
+        job.lost += not loss.innocent
+        if job.lost < TRIES:
+            self.waiting.extend([job] if job.lost <= 1 else job.apart())
+        else:
+            self._fail(job, f"{loss} {TRIES} times (killed, or out of memory)")
+
     def _keep_finished(self, job: Job) -> None:
         for run in list(job.runs):
-            results = self._finished(run)
+            results = results_of(self.store, run)
             if results is not None:
                 del job.runs[run]
                 self._keep(run, results)
-
-    def _finished(self, run: str) -> Results | None:
-        try:
-            return finished(self.store.run(run))
-        except UserError:
-            return None  # a damaged file is the worker's to report
 
     def _fail(self, job: Job, why: str) -> None:
         for run, recipe in job.runs.items():
@@ -186,26 +168,13 @@ class Sweep:
         if self.on_result is not None:
             self.on_result(len(self.results), len(self.order), results)
 
-    def _rebuild(self) -> None:
-        self._close()
-        self.pool = None
 
-    def _close(self) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(wait=True, cancel_futures=True)
-
-    def _halt(self) -> None:
-        """Let the workers save and stop; a second Ctrl-C ends them at once."""
-        self.stop.set()
-        try:
-            self._close()
-        except BaseException:
-            for process in self._workers():
-                process.kill()
-            raise
-
-    def _workers(self) -> list[BaseProcess]:
-        return [process for process in multiprocessing.active_children() if process not in self.strangers]
+def results_of(store: Store, run: str) -> Results | None:
+    """The results of a run that needs no more work."""
+    try:
+        return finished(store.run(run))
+    except UserError:
+        return None  # a damaged file is the worker's to report
 
 
 def sweep(
@@ -215,25 +184,32 @@ def sweep(
     *,
     workers: int | None = None,
     together: Together = "auto",
+    engine: str = "local",
+    options: Mapping[str, Any] | None = None,
     on_result: OnResult | None = None,
     on_choice: OnChoice | None = None,
 ) -> list[Results]:
     """Make every run that the store lacks and return the results of all, in the order of ``recipes``, each run once.
 
-    ``workers``: processes, by default one per core and never more than there are runs. ``together``: how many runs of networks that
-    are alike one process trains as one; ``auto`` picks from the network and the machine, and ``on_choice`` is told what and why. It
-    changes no run's identity, and results by no more than float32 rounding. ``on_result(done, total, results)`` is called as runs end.
+    ``workers``: how many train side by side, by default one for each core, or as many as the engine has room for, and never more than
+    there are runs. ``together``: how many runs of networks that are alike one worker trains as one; ``auto`` picks from the network and
+    the machine. ``engine``: ``local`` (processes of this machine), ``ray`` or ``slurm``, whose machines share the store's path;
+    ``options`` are the engine's. ``on_choice`` is told what was picked and why. None of these changes a run's identity, and results change
+    by no more than float32 rounding. ``on_result(done, total, results)`` is called as runs end.
     A run that fails is among the results with status ``failed`` and its ``why``, and is tried again by the next sweep.
-    Raises :class:`UserError` where there is nothing to run, or the data of a recipe cannot be had.
+    Raises :class:`UserError` where there is nothing to run, the data of a recipe cannot be had, or the engine cannot work.
     """
     if not recipes:
         raise UserError("the sweep has no runs; give at least one value for every key")
     if workers is not None and workers < 1:
         raise UserError(f"workers: {workers} is too few; give at least 1")
-    count = min(workers or available_cores(), len(recipes))
-    return Sweep(recipes, store, circumstances or Circumstances(), count, together, on_result, on_choice).run()
-
-
-def available_cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    check_name(engine)
+    under = circumstances or Circumstances()
+    here = under if engine == "local" else replace(under, device="auto")  # the driver may have no GPU
+    runs = {run.folder.id: run.recipe for run in (Run(recipe, store, here) for recipe in recipes)}
+    over = all(results_of(store, run) is not None for run in runs)
+    opened = open_engine("local" if over else engine, {} if over else options or {}, store.path, under, workers, len(runs))
+    try:
+        return Sweep(runs, store, here, opened, together, on_result, on_choice).run()
+    finally:
+        opened.close()

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ratelab.core.errors import UserError
 from ratelab.store.documents import read_provenance, read_recipe, read_results
 from ratelab.store.files import make_folder, write_file, write_json
-from ratelab.store.lock import owned
-from ratelab.store.log import Row, append_row, flush_log, keep_epochs, read_rows
+from ratelab.store.lock import held, owned
+from ratelab.store.log import Row, append_row, flush_log, keep_epochs, last_row, read_rows
 from ratelab.store.tensors import read_npz, read_safetensors, write_npz
 
 RUN_ID = re.compile(r"[0-9a-f]{12}")
@@ -42,6 +42,10 @@ class RunFolder:
         with owned(self.path, f"run {self.id}"):
             yield
 
+    def held(self) -> bool:
+        """A live process is making the run now."""
+        return held(self.path)
+
     def exists(self) -> bool:
         """The run has been started."""
         return (self.path / "recipe.json").is_file()
@@ -66,6 +70,10 @@ class RunFolder:
     def log(self) -> list[dict[str, Any]]:
         """One row per epoch; a last row cut short by a kill is left out."""
         return read_rows(self.path / "log.jsonl")
+
+    def last_row(self) -> dict[str, Any] | None:
+        """The last whole row of :meth:`log`, without reading the others; None where there is none yet."""
+        return last_row(self.path / "log.jsonl")
 
     def keep_log(self, epoch: int) -> None:
         """Drop the rows after ``epoch``."""

@@ -14,6 +14,7 @@ from ratelab.core.estimate import number_to_json
 from ratelab.store.files import read_file, write_file, writing
 
 Row = Mapping[str, Any]
+TAIL = 1 << 16  # bytes at the end of a log that hold its last row
 
 
 def append_row(path: Path, row: Row) -> None:
@@ -44,8 +45,23 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """All whole rows; none where there is no log yet."""
     if not path.is_file():
         return []
+    return _rows(read_file(path, "train the run again"))
+
+
+def last_row(path: Path) -> dict[str, Any] | None:
+    """The last whole row; None where there is none yet."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            rows = _rows(file.read())
+    except OSError:
+        return None
+    return rows[-1] if rows else None
+
+
+def _rows(content: bytes) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for line in read_file(path, "train the run again").splitlines():
+    for line in content.splitlines():
         try:
             row = json.loads(line)
         except ValueError:
