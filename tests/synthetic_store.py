@@ -2,10 +2,12 @@
 
 import hashlib
 import io
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from ratelab.core.estimate import Estimate
@@ -166,4 +168,17 @@ def write_twelve_families(store: Path) -> Path:
                     given = recipe(beta, {"name": "vae", "latent_dim": 64, **parts}, data="static_mnist")
                     write_run(store, f"abc{n:03d}", [rate], distortion, given=given, pictures=False)
                     n += 1
+    return store
+
+
+def write_many(store: Path, runs: int) -> Path:
+    """A store of so many finished runs of four families, beta from 0.1 to 10; quickly: not made to survive a loss of power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        for n in range(runs):
+            beta = 0.1 * 100 ** (n / runs)
+            parts = {"encoder": {"name": "gaussian"}, "decoder": {"name": ("mlp", "conv", "deconv", "pixelcnn")[n % 4]}}
+            rate, distortion = curve(beta, 0.8 * (n % 4) + 0.1 * ((n * 7) % 5))
+            given = recipe(beta, {"name": "vae", "latent_dim": 16, **parts}, seed=n % 3)
+            write_run(store, f"{n:06x}", [rate], distortion, given=given)
     return store

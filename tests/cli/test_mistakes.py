@@ -47,10 +47,16 @@ RECIPES = {
     "train tiny.yaml model.encoder.network.hidden=5": "model.encoder.network.hidden: expected a list, e.g. [5]; got 5",
     "sweep tiny.yaml objective.beta=log:0:1:3": "log: needs positive ends",
     "sweep tiny.yaml seed=0,1 --workers 0": "workers: 0 is too few",
+    "sweep": "RECIPE is missing; see 'ratelab sweep --help'",
+    "sweep tiny.yaml --engine rya": "unknown engine 'rya'; did you mean 'ray'?",
+    "sweep tiny.yaml --engine ray --engine-option adress=x": "engine ray.adress: unknown key 'adress'; did you mean 'address'?",
+    "sweep tiny.yaml --engine ray --engine-option gpus": "engine option 'gpus': expected KEY=VALUE, e.g. gpus=0.25",
+    "sweep tiny.yaml --engine ray --engine-option address=127.0.0.1:1": "no Ray cluster answers at 127.0.0.1:1",
 }
 STORES = {
     "frontier": "no store at runs: it does not exist",
     "report": "no store at runs: it does not exist",
+    "sweep --status": "no store at runs: it does not exist",
     "cite abc": "no store at runs: it does not exist",
     "sample tiny.yaml/x": "'tiny.yaml/x' is no run folder",
     "list objectivs": "nothing of kind 'objectivs' to list; did you mean 'objectives'?",

@@ -12,7 +12,7 @@ import pytest
 
 from ratelab.core.errors import UserError
 from ratelab.core.estimate import Estimate
-from ratelab.report import pictures, write_report
+from ratelab.report import write, write_report
 from ratelab.store import Store
 from synthetic_store import recipe, run_id, write_run, write_sweep
 
@@ -125,7 +125,7 @@ def test_a_page_that_would_grow_too_large_leaves_pictures_in_the_store(tmp_path:
     for i, name in enumerate(("a", "b", "c")):
         write_run(tmp_path / "s", name, [1.0], 3.0 + i)
     one = sum(path.stat().st_size for path in Store(tmp_path / "s").run(run_id("a")).pictures().values())
-    monkeypatch.setattr(pictures, "BUDGET", int(1.5 * one))
+    monkeypatch.setattr(write, "room", lambda chapters, phase, runs: int(1.5 * one))
     found = Reader(write_report(tmp_path / "s", tmp_path / "r.html")[0].read_text())
     assert set(found.data["shown"]) == {run_id("a")}
     assert found.data["leftOut"] == [run_id("b"), run_id("c")]

@@ -18,6 +18,7 @@ from ratelab.core.estimate import number_from_json
 from ratelab.report.look import LIGHT, new_figure, style
 
 QUANTITIES = {"rate": "rate R (nats)", "distortion": "distortion D (nats)", "neg_elbo": "D + R (nats)"}
+MOST = 200  # lines that can still be told apart
 Curve = tuple[list[float], list[float]]
 
 
@@ -26,8 +27,9 @@ def curves_figure(plane: Plane) -> Figure | None:
 
     Lines are coloured by the rate that the run ended at on the test split. ``None`` where no run has a log.
     """
-    logs = {p.run: p.record.folder.log() for p in plane.trainings}
-    families = [f for f in plane.families if any(logs[p.run] for p in plane.trainings if p.family == f)]
+    chosen = drawn(plane)
+    logs = {p.run: p.record.folder.log() for p in chosen}
+    families = [f for f in plane.families if any(logs[p.run] for p in chosen if p.family == f)]
     if not families:
         return None
     rates = [p.rate.value for p in plane.shown]
@@ -36,7 +38,7 @@ def curves_figure(plane: Plane) -> Figure | None:
         figure = new_figure(7.6, 0.95 + 1.75 * len(families))
         grid = figure.subplots(len(families), len(QUANTITIES), squeeze=False, sharex=True)
         for row, family in zip(grid, families, strict=True):
-            members = [p for p in plane.trainings if p.family == family]
+            members = [p for p in chosen if p.family == family]
             for axes, quantity in zip(row, QUANTITIES, strict=True):
                 _panel(axes, [(p, curve(logs[p.run], quantity)) for p in members], colours)
             row[0].set_title(family, loc="left", fontweight="bold")
@@ -48,6 +50,14 @@ def curves_figure(plane: Plane) -> Figure | None:
         bar.set_label("rate of the trained model on the test split (nats)")
         bar.outline.set_linewidth(0.5)
     return figure
+
+
+def drawn(plane: Plane) -> list[Point]:
+    """The trainings whose curves are drawn: all, or of more than :data:`MOST` so many, evenly by family and rate."""
+    ordered = sorted(plane.trainings, key=lambda p: (p.family, p.rate.value))
+    if len(ordered) <= MOST:
+        return list(plane.trainings)
+    return [ordered[i * len(ordered) // MOST] for i in range(MOST)]
 
 
 def curve(log: Sequence[Mapping[str, Any]], quantity: str) -> Curve:

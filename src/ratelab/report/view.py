@@ -9,6 +9,7 @@ from ratelab.analysis.plane import Plane
 from ratelab.analysis.point import Point
 from ratelab.analysis.tasks import RULES
 from ratelab.core.estimate import Estimate
+from ratelab.report.curves_figure import drawn
 from ratelab.report.look import Mark, marks
 from ratelab.report.numbers import BOUNDS, number, shown, unit
 from ratelab.report.plane_figure import hat_line, staircase
@@ -67,6 +68,12 @@ def _rows(key: str, value: Estimate | list[Estimate]) -> list[Row]:
 def _row(key: str, e: Estimate) -> Row:
     title = "D + R (negative ELBO)" if key == "neg_elbo" else key.replace("_", " ")
     return title, shown(e), unit(e.unit), BOUNDS[e.bound], e.of, e.n
+
+
+def of_many(plane: Plane) -> str:
+    """What a caption adds where the training curves of some runs are left out."""
+    count = len(drawn(plane))
+    return "" if count == len(plane.trainings) else f", of {count} runs spread evenly over the rates of each family"
 
 
 def total(point: Point) -> str:

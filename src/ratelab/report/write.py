@@ -25,6 +25,9 @@ from ratelab.report.pictures import Album, album, caption
 from ratelab.report.plane_figure import plane_figure
 from ratelab.store.files import make_folder, write_file
 
+PAGE = 14_000_000  # bytes of a page that opens at once
+ROWS = 4_000  # bytes for a run's rows and numbers
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -76,7 +79,7 @@ def write_report(store: Path | str, output: Path | str, title: str = "Rate-disto
 def render(store: str, chapters: list[Chapter], phase: Drawing, title: str) -> str:
     """The page as text."""
     points = list({p.run: p for chapter in chapters for p in chapter.plane.points}.values())
-    pictures = album(_by_interest([chapter.plane for chapter in chapters]))
+    pictures = album(_by_interest([chapter.plane for chapter in chapters]), room(chapters, phase, len(points)))
     environment = Environment(loader=PackageLoader("ratelab.report", "."), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.globals.update(view=view, number=number, shown=shown, caption=caption)
@@ -95,6 +98,12 @@ def render(store: str, chapters: list[Chapter], phase: Drawing, title: str) -> s
         plotly=Markup(_plotly()),
         data=_embedded(_data(chapters, pictures)),
     )
+
+
+def room(chapters: list[Chapter], phase: Drawing, runs: int) -> int:
+    """How many bytes of pictures the page holds beside its script, its figures and the rows of its runs (base64 adds a third)."""
+    figures = sum(len(drawing.source) for chapter in chapters for drawing in chapter.figures.values()) + len(phase.source)
+    return max(0, (PAGE - len(_plotly()) - figures - ROWS * runs) * 3 // 4)
 
 
 def _figures(plane: Plane) -> dict[str, Drawing]:
@@ -137,7 +146,7 @@ def _data(chapters: list[Chapter], pictures: Album) -> dict[str, Any]:
         "names": {p.run: view.name(p) for c in chapters for p in c.plane.points},
         "pictures": {key: source for key, source in pictures.sources.items() if key not in on_page},
         "shown": {run: {caption(n): key for n, key in names.items()} for run, names in pictures.runs.items()},
-        "leftOut": pictures.left_out,
+        "leftOut": list(pictures.left_out),
     }
 
 
