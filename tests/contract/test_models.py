@@ -13,7 +13,8 @@ ALL = pytest.mark.parametrize("case", CASES)
 
 
 def test_every_model_of_the_table_has_a_case() -> None:
-    assert {node["name"] for node, _ in CASES.values()} == set(MODELS)
+    """All but the classifier, which has no latents and is no model of examples."""
+    assert {node["name"] for node, _ in CASES.values()} == set(MODELS) - {"classifier"}
 
 
 @ALL

@@ -32,15 +32,16 @@ def stand_in(source: str, folder: Path) -> list[str]:
 
 
 def parts(recipe: Mapping[str, Any]) -> list[str]:
-    """The names of the decoder and the marginal of a recipe's model, where it gives any."""
+    """The names of the decoder, the marginal and the network of a recipe's model, where it gives any."""
     model = recipe.get("model")
-    nodes = [model.get(part) for part in ("decoder", "marginal")] if isinstance(model, dict) else []
+    nodes = [model.get(part) for part in ("decoder", "marginal", "network")] if isinstance(model, dict) else []
     return [node["name"] if isinstance(node, dict) else node for node in nodes if node]
 
 
 def at_its_pace(name: str) -> Any:
-    """Pictures of 28x28 that are drawn pixel by pixel take seconds."""
-    return pytest.param(name, marks=pytest.mark.slow) if "pixelcnn++" in parts(read_recipe(name).base) else name
+    """Pictures of 28x28 that are drawn pixel by pixel take seconds, and so do networks made for a GPU."""
+    large = {"pixelcnn++", "resnet-18", "densenet-121"} & set(parts(read_recipe(name).base))
+    return pytest.param(name, marks=pytest.mark.slow) if large else name
 
 
 def made_of_others(name: str) -> bool:

@@ -13,6 +13,7 @@ from ratelab.core.at import parted
 from ratelab.core.errors import UserError
 
 if TYPE_CHECKING:
+    from ratelab.evaluation import Helper
     from ratelab.runs import Circumstances, Trained
     from ratelab.store import RunFolder
 
@@ -129,10 +130,11 @@ def settings(results: Results) -> dict[str, Node]:
 
 
 def every_estimator() -> list[Node]:
-    """All that there are, with their default options."""
+    """All that there are, with their default options, save those that train a helper first: these want to be asked for."""
     from ratelab.estimators import ESTIMATORS
 
-    return [ESTIMATORS.resolve(name, "--estimators") for name in ESTIMATORS]
+    alone = [name for name, entry in ESTIMATORS.items() if entry.target.needs.helper is None]  # type: ignore[attr-defined]
+    return [ESTIMATORS.resolve(name, "--estimators") for name in alone]
 
 
 def _at(
@@ -156,7 +158,8 @@ def _at(
         say(f"run {folder.id}{suffix(given)}: nothing new to measure")
     else:
         trained = open_run(folder, under, betas)
-        refused = check_estimators(trained.model, trained.dataset, asked)
+        helper = _helpers(folder, trained, under)
+        refused = check_estimators(trained.model, trained.dataset, asked, helper)
         for line in refused.values():
             if nodes is not None:
                 raise UserError(line)
@@ -165,7 +168,7 @@ def _at(
         with progress(f"run {trained.run}", batches, "batches") as report:
             asked = [node for node in asked if node["name"] not in refused]
             work = trained.model, trained.dataset, trained.recipe, betas, asked, known, under.torch_device()
-            results = add_point(folder, results, *work, lambda done, _: report(done))
+            results = add_point(folder, results, *work, lambda done, _: report(done), helper)
     rest = {key: value for key, value in results.items() if key != "points"}
     return {**rest, **(point_at(results, given) or {}), "run": folder.id + suffix(given)}
 
@@ -176,18 +179,29 @@ def _add(folder: "RunFolder", results: Results, nodes: Sequence[Node], under: "C
     from ratelab.runs import open_run
 
     trained = open_run(folder, under)
-    refused = check_estimators(trained.model, trained.dataset, nodes)
+    helper = _helpers(folder, trained, under)
+    refused = check_estimators(trained.model, trained.dataset, nodes, helper)
     for line in refused.values():
         if strict:
             raise UserError(line)
         say(f"run {folder.id}: left out: {line}")
     for node in nodes:
         if node["name"] not in refused:
-            results = _measured(folder, results, node, trained, under)
+            results = _measured(folder, results, node, trained, under, helper)
     return results
 
 
-def _measured(folder: "RunFolder", results: Results, node: Node, trained: "Trained", under: "Circumstances") -> Results:
+def _helpers(folder: "RunFolder", trained: "Trained", under: "Circumstances") -> "Helper":
+    """What estimators need trained, as runs of the store that the run lies in."""
+    from ratelab.runs import execute, helpers
+    from ratelab.store import Store
+
+    return helpers(trained.recipe.data, Store(folder.path.parent), under, execute)
+
+
+def _measured(
+    folder: "RunFolder", results: Results, node: Node, trained: "Trained", under: "Circumstances", helper: "Helper"
+) -> Results:
     from ratelab.evaluation import evaluate
     from ratelab.runs.results import plain
     from ratelab.store import jsonable
@@ -205,6 +219,7 @@ def _measured(folder: "RunFolder", results: Results, node: Node, trained: "Train
                 trained.recipe.seed,
                 batch_size=size,
                 device=under.torch_device(),
+                helper=helper,
                 tick=lambda done, total, report=report: report(done),  # type: ignore[misc]
             )
     folder.write_per_example({**folder.per_example(), **arrays})

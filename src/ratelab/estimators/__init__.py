@@ -5,9 +5,11 @@ from ratelab.estimators.active_units import ActiveUnits
 from ratelab.estimators.annealed import AnnealedLikelihood
 from ratelab.estimators.annealed_curve import AnnealedCurve
 from ratelab.estimators.bidirectional import Bidirectional
+from ratelab.estimators.classified import Accuracy
 from ratelab.estimators.downstream import Downstream
 from ratelab.estimators.generative_information import GenerativeInformation
 from ratelab.estimators.iwae import ImportanceWeighted
+from ratelab.estimators.judged import FrechetDistance, InceptionScore, Recognised
 from ratelab.estimators.label_information import LabelInformation
 from ratelab.estimators.marginal_kl import MarginalKL
 from ratelab.estimators.parzen import ParzenWindow
@@ -29,5 +31,9 @@ ESTIMATORS = Table(
         "psnr": Psnr,
         "label-information": LabelInformation,
         "downstream": Downstream,
+        "accuracy": Accuracy,
+        "inception-score": InceptionScore,
+        "fid": FrechetDistance,
+        "reconstruction-accuracy": Recognised,
     },
 )

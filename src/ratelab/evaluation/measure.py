@@ -17,11 +17,25 @@ from ratelab.training.loader import Loader
 
 Node = dict[str, Any]
 Tick = Callable[[int, int], None]
+Helper = Callable[[Node], Model]
+"""From an estimator's node to the trained model it needs, where it needs one."""
 TRIED = 4
 
 
+def built(node: Node, helper: Helper | None) -> Estimator:
+    """An estimator; :class:`UserError` where it needs a trained helper and none can be had here."""
+    needed = ESTIMATORS[node["name"]].target.needs.helper  # type: ignore[attr-defined]
+    if needed is None:
+        return ESTIMATORS.build(node)  # type: ignore[no-any-return]
+    if helper is None:
+        raise UserError(
+            f"estimator '{node['name']}' needs a trained {needed}, a run of a store; measure a run, not a model alone"
+        )
+    return ESTIMATORS.build(node, helper(node))  # type: ignore[no-any-return]
+
+
 @torch.no_grad()
-def check_estimators(model: Model, dataset: Dataset, nodes: Sequence[Node]) -> dict[str, str]:
+def check_estimators(model: Model, dataset: Dataset, nodes: Sequence[Node], helper: Helper | None = None) -> dict[str, str]:
     """Name -> one line, for each of the resolved estimator ``nodes`` that cannot measure this model on this data."""
     device, _ = placed(model)
     loader = Loader(dataset, dataset.test, TRIED, device=device)
@@ -30,11 +44,10 @@ def check_estimators(model: Model, dataset: Dataset, nodes: Sequence[Node]) -> d
     model.train(training)
     refused: dict[str, str] = {}
     for node in nodes:
-        estimator = ESTIMATORS.build(node)
         try:
-            if estimator.needs.labels and loader.y is None:
+            if ESTIMATORS[node["name"]].target.needs.labels and loader.y is None:  # type: ignore[attr-defined]
                 raise UserError(f"estimator '{node['name']}' needs labels, and '{dataset.name}' has none; leave it out")
-            estimator.check(model, seen)
+            built(node, helper).check(model, seen)
         except UserError as error:
             refused[node["name"]] = str(error)
     return refused
@@ -51,29 +64,31 @@ def evaluate(
     batch_size: int = 500,
     device: str | torch.device = "cpu",
     tick: Tick | None = None,
+    helper: Helper | None = None,
 ) -> tuple[dict[str, Result], dict[str, np.ndarray]]:
     """Every estimator over every example of the split ``which``, in float32.
 
     ``estimators``: resolved nodes of the estimator table; each has a random stream of its own, so that adding one never
-    changes another. ``tick(done, total)`` is called after each batch. Returns named estimates and per-example arrays.
+    changes another. ``tick(done, total)`` is called after each batch. ``helper`` gives what estimators need trained.
+    Returns named estimates and per-example arrays.
     Raises :class:`UserError` where an estimator needs what the model or the data does not have.
     """
     model = model.to(device).eval()
-    for line in check_estimators(model, dataset, estimators).values():
+    for line in check_estimators(model, dataset, estimators, helper).values():
         raise UserError(line)
     loader = Loader(dataset, getattr(dataset, which), batch_size, device=device)
-    built: list[tuple[Estimator, LiveNoise]] = [
-        (ESTIMATORS.build(node), LiveNoise.for_purpose(seed, f"evaluation/{which}/{node['name']}", device=device))
+    observers: list[tuple[Estimator, LiveNoise]] = [
+        (built(node, helper), LiveNoise.for_purpose(seed, f"evaluation/{which}/{node['name']}", device=device))
         for node in estimators
     ]
     for position, batch in enumerate(loader.ordered()):
-        for estimator, noise in built:
+        for estimator, noise in observers:
             estimator.observe(model, batch, noise)
         if tick is not None:
             tick(position + 1, len(loader))
     results: dict[str, Result] = {}
     arrays: dict[str, np.ndarray] = {}
-    for estimator, _ in built:
+    for estimator, _ in observers:
         results |= estimator.result()
         arrays |= estimator.per_example()
     return results, arrays

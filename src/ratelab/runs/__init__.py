@@ -7,7 +7,7 @@ from ratelab.runs.recipe import Recipe, resolve
 from ratelab.runs.results import finished, known
 from ratelab.runs.shelf import from_mapping, read_recipe, shipped, tiers
 from ratelab.runs.sweep import sweep
-from ratelab.runs.trained import Trained, open_run, recipe_of
+from ratelab.runs.trained import Trained, helpers, open_run, recipe_of
 
 __all__ = [
     "Circumstances",
@@ -17,6 +17,7 @@ __all__ = [
     "expand",
     "finished",
     "from_mapping",
+    "helpers",
     "known",
     "open_run",
     "read_recipe",

@@ -7,9 +7,10 @@ from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
 from ratelab.core.model import Model
 from ratelab.core.objective import Setting
-from ratelab.evaluation import check_estimators
+from ratelab.evaluation import Helper, check_estimators
 from ratelab.models import MODELS
 from ratelab.objectives import OBJECTIVES
+from ratelab.runs.helpers import helper_recipe
 from ratelab.runs.points import check_betas
 from ratelab.runs.recipe import BASIC, Recipe
 from ratelab.training import Trainer
@@ -42,10 +43,15 @@ def build_trainer(recipe: Recipe, dataset: Dataset, device: torch.device) -> Tra
     model = build_model(recipe, dataset)
     check_betas(recipe, model)
     more = [node for node in recipe.evaluation.estimators if node["name"] != BASIC]
-    for line in check_estimators(model, dataset, more).values() if more else ():
+    for line in check_estimators(model, dataset, more, _untrained(recipe, dataset)).values() if more else ():
         raise UserError(f"evaluation.estimators: {line}")
     setting = Setting(model.event_shape, model.latent_shapes, recipe.training.epochs, len(dataset.train))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(recipe.seed, "objective"))
         objective = OBJECTIVES.build(recipe.objective, setting)
     return Trainer(model, objective, dataset, recipe.optimiser, recipe.training, recipe.seed, device)
+
+
+def _untrained(recipe: Recipe, dataset: Dataset) -> Helper:
+    """Gives the helpers that estimators ask for before they are trained: enough to find out whether they fit."""
+    return lambda node: build_model(helper_recipe(recipe.data, node), dataset)

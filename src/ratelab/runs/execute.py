@@ -22,6 +22,7 @@ from ratelab.runs.points import betas_to_measure, draw_at, joined, measure_at
 from ratelab.runs.provenance import Provenance
 from ratelab.runs.recipe import SCHEMA, Recipe
 from ratelab.runs.results import Results, finished, recipe_document, record
+from ratelab.runs.trained import helpers
 from ratelab.store import Store
 from ratelab.training import Trainer, load_weights
 
@@ -32,7 +33,7 @@ class Run:
     """A recipe's place in a store. Raises :class:`UserError` where its data or the code it names cannot be had."""
 
     def __init__(self, recipe: Recipe, store: Store, circumstances: Circumstances) -> None:
-        self.recipe, self.circumstances = recipe, circumstances
+        self.recipe, self.store, self.circumstances = recipe, store, circumstances
         started = time.perf_counter()
         code = code_digests(recipe.document(), circumstances.allow_code)
         self.dataset = circumstances.dataset(recipe)
@@ -108,6 +109,7 @@ class Run:
         weights, recipe = trainer.weights(), self.recipe
         self.folder.write_weights(weights)
         load_weights(trainer.model, weights, str(self.folder.path / "model.safetensors"))
+        helper = helpers(recipe.data, self.store, self.circumstances, execute)
         with provenance.phase("evaluation"):
             (validation, _), (test, arrays) = (
                 evaluate(
@@ -118,13 +120,14 @@ class Run:
                     recipe.seed,
                     batch_size=recipe.evaluation.batch_size,
                     device=self.device,
+                    helper=helper,
                 )
                 for which in ("validation", "test")
             )
             points: list[Results] = []
             for betas in betas_to_measure(recipe, trainer.model):
                 point, its_arrays = measure_at(
-                    trainer.model, self.dataset, betas, recipe.evaluation.estimators, recipe, self.device
+                    trainer.model, self.dataset, betas, recipe.evaluation.estimators, recipe, self.device, helper=helper
                 )
                 points, arrays = joined(points, point), arrays | its_arrays
         self.folder.write_per_example(arrays)

@@ -8,7 +8,7 @@ import numpy as np
 from ratelab.core.at import Condition, betas_of, condition, slug, suffix
 from ratelab.core.dataset import Dataset
 from ratelab.core.model import Model
-from ratelab.evaluation import draw_pictures, evaluate
+from ratelab.evaluation import Helper, draw_pictures, evaluate
 from ratelab.evaluation.measure import Tick
 from ratelab.runs.recipe import Recipe
 from ratelab.runs.results import Results, plain
@@ -43,6 +43,7 @@ def measure_at(
     recipe: Recipe,
     device: Any,
     tick: Tick | None = None,
+    helper: Helper | None = None,
 ) -> tuple[Results, Arrays]:
     """One point of a conditioned model, as in ``results.json``, and its per-example arrays on the test split.
 
@@ -52,7 +53,15 @@ def measure_at(
     with model.conditioning.used_at(betas):
         (validation, _), (test, arrays) = (
             evaluate(
-                model, dataset, which, nodes, recipe.seed, batch_size=recipe.evaluation.batch_size, device=device, tick=tick
+                model,
+                dataset,
+                which,
+                nodes,
+                recipe.seed,
+                batch_size=recipe.evaluation.batch_size,
+                device=device,
+                tick=tick,
+                helper=helper,
             )
             for which in ("validation", "test")
         )
@@ -94,13 +103,14 @@ def add_point(
     known: Mapping[str, Any],
     device: Any,
     tick: Tick | None = None,
+    helper: Helper | None = None,
 ) -> Results:
     """Measure a finished run's model at ``betas`` and write it down; ``known``: what it was measured with there, by name.
 
     Returns the run's results with the point among its points. The caller owns the folder's lock.
     """
     given = condition(betas)
-    point, arrays = measure_at(model, dataset, betas, nodes, recipe, device, tick)
+    point, arrays = measure_at(model, dataset, betas, nodes, recipe, device, tick, helper)
     point["measured"] = jsonable(list({**known, **{node["name"]: node for node in nodes}}.values()))
     for name, png in draw_at(model, dataset, given, recipe.seed):
         folder.write_picture(name, png)

@@ -1,18 +1,26 @@
 """A finished run back as a model: for sampling, reconstructing, encoding and measuring anew."""
 
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ratelab.core.at import condition, suffix
 from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
 from ratelab.core.model import Model
+from ratelab.evaluation import Helper
 from ratelab.runs.assemble import build_model
 from ratelab.runs.circumstances import Circumstances
 from ratelab.runs.code import code_digests
+from ratelab.runs.helpers import helper_recipe
 from ratelab.runs.recipe import Recipe, resolve
-from ratelab.runs.results import recipe_document
-from ratelab.store import RunFolder
+from ratelab.runs.results import Results, recipe_document
+from ratelab.store import Busy, RunFolder, Store
 from ratelab.training import load_weights
+
+Make = Callable[[Recipe, Store, Circumstances], Results]
+PAUSE = 2.0  # seconds between looks at a helper that another process is training
 
 
 @dataclass(frozen=True)
@@ -55,3 +63,26 @@ def open_run(folder: RunFolder, circumstances: Circumstances | None = None, beta
         model.conditioning.use(betas)
         name += suffix(condition(betas))
     return Trained(name, recipe, dataset, model.to(circumstances.torch_device()).eval())
+
+
+def helpers(data: Mapping[str, Any], store: Store, circumstances: Circumstances, make: Make) -> Helper:
+    """Gives the trained helpers that estimators ask for, as runs of the store; ``make`` trains one that is not there yet.
+
+    Waits while another process trains it. Raises :class:`UserError` for one that did not end well.
+    """
+
+    def helper(node: Mapping[str, Any]) -> Model:
+        recipe = helper_recipe(data, node)
+        while True:
+            try:
+                results = make(recipe, store, circumstances)
+                break
+            except Busy:
+                time.sleep(PAUSE)
+        if results["status"] != "done":
+            raise UserError(
+                f"estimator '{node['name']}': its classifier, run {results['run']}, ended as {results['status']}; look at it first"
+            )
+        return open_run(store.run(results["run"]), circumstances).model
+
+    return helper
