@@ -152,8 +152,9 @@ class Recognised(Judged):
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         seen = model(batch, ModeNoise(device=batch.x.device, dtype=batch.x.dtype))
         assert seen.decoder is not None
+        assert batch.y is not None
         log_probs = self.judge.log_probs(seen.decoder.mean[0])
-        self.right.add((log_probs.argmax(-1) == batch.y).double())
+        self.right.add(log_probs.argmax(-1).eq(batch.y))
         self.entropy.add(-(log_probs.exp() * log_probs).sum(-1))
 
     def merge(self, other: Estimator) -> None:

@@ -26,12 +26,12 @@ def built(node: Node, helper: Helper | None) -> Estimator:
     """An estimator; :class:`UserError` where it needs a trained helper and none can be had here."""
     needed = ESTIMATORS[node["name"]].target.needs.helper  # type: ignore[attr-defined]
     if needed is None:
-        return ESTIMATORS.build(node)  # type: ignore[no-any-return]
+        return ESTIMATORS.build(node)
     if helper is None:
         raise UserError(
             f"estimator '{node['name']}' needs a trained {needed}, a run of a store; measure a run, not a model alone"
         )
-    return ESTIMATORS.build(node, helper(node))  # type: ignore[no-any-return]
+    return ESTIMATORS.build(node, helper(node))
 
 
 @torch.no_grad()
