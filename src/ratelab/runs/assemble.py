@@ -10,7 +10,7 @@ from ratelab.core.objective import Setting
 from ratelab.evaluation import Helper, check_estimators
 from ratelab.models import MODELS
 from ratelab.objectives import OBJECTIVES
-from ratelab.runs.helpers import helper_recipe
+from ratelab.runs.judges import judge_recipe
 from ratelab.runs.points import check_betas
 from ratelab.runs.recipe import BASIC, Recipe
 from ratelab.training import Trainer
@@ -54,4 +54,4 @@ def build_trainer(recipe: Recipe, dataset: Dataset, device: torch.device) -> Tra
 
 def _untrained(recipe: Recipe, dataset: Dataset) -> Helper:
     """Gives the helpers that estimators ask for before they are trained: enough to find out whether they fit."""
-    return lambda node: build_model(helper_recipe(recipe.data, node), dataset)
+    return lambda node: build_model(judge_recipe(recipe.data, node), dataset)

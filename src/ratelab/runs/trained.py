@@ -13,7 +13,7 @@ from ratelab.evaluation import Helper
 from ratelab.runs.assemble import build_model
 from ratelab.runs.circumstances import Circumstances
 from ratelab.runs.code import code_digests
-from ratelab.runs.helpers import helper_recipe
+from ratelab.runs.judges import judge_recipe
 from ratelab.runs.recipe import Recipe, resolve
 from ratelab.runs.results import Results, recipe_document
 from ratelab.store import Busy, RunFolder, Store
@@ -72,7 +72,7 @@ def helpers(data: Mapping[str, Any], store: Store, circumstances: Circumstances,
     """
 
     def helper(node: Mapping[str, Any]) -> Model:
-        recipe = helper_recipe(data, node)
+        recipe = judge_recipe(data, node)
         while True:
             try:
                 results = make(recipe, store, circumstances)

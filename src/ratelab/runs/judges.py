@@ -1,4 +1,4 @@
-"""Helpers that estimators ask for: classifiers, which a store trains once on the data of those who ask."""
+"""Judges that estimators ask for: classifiers, which a store trains once on the data of those who ask."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from ratelab.runs.recipe import Recipe, resolve
 from ratelab.runs.shelf import read_recipe
 
 
-def helper_recipe(data: Mapping[str, Any], node: Mapping[str, Any]) -> Recipe:
+def judge_recipe(data: Mapping[str, Any], node: Mapping[str, Any]) -> Recipe:
     """The recipe that the option ``classifier`` of an estimator's resolved node names, on the given data.
 
     Raises :class:`UserError` where there is no such recipe, or it is not one of a classifier.
