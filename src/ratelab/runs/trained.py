@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from ratelab.core.at import condition, suffix
 from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
@@ -75,7 +77,8 @@ def helpers(data: Mapping[str, Any], store: Store, circumstances: Circumstances,
         recipe = judge_recipe(data, node)
         while True:
             try:
-                results = make(recipe, store, circumstances)
+                with torch.enable_grad():  # whoever asks is measuring, and keeps no gradients
+                    results = make(recipe, store, circumstances)
                 break
             except Busy:
                 time.sleep(PAUSE)
