@@ -62,7 +62,7 @@ def _look_at_results(document: Document) -> None:
     for point in document.get("points", ()):
         _look_at_point(_mapping(point, "points"))
     if document["status"] == "done":
-        missing = [name for name in ALWAYS if not document["estimates"].get(name)]
+        missing = [name for name in ALWAYS if document["estimates"].get(name) is None]  # no layers, no rates: an empty list
         _must(not missing, f"it has no estimate '{missing[0] if missing else ''}'")
 
 
