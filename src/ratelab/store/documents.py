@@ -62,8 +62,15 @@ def _look_at_results(document: Document) -> None:
     for point in document.get("points", ()):
         _look_at_point(_mapping(point, "points"))
     if document["status"] == "done":
-        missing = [name for name in ALWAYS if document["estimates"].get(name) is None]  # no layers, no rates: an empty list
+        missing = [name for name in ALWAYS if _absent(document["estimates"], name)]
         _must(not missing, f"it has no estimate '{missing[0] if missing else ''}'")
+
+
+def _absent(estimates: Document, name: str) -> bool:
+    """Whether an estimate is missing; a model without latents has a rate of 0 and an empty list of rates."""
+    found = estimates.get(name)
+    none = name == "rates" and found == [] and _mapping(estimates.get("rate", {}), "rate").get("value") == 0
+    return not found and not none
 
 
 def _look_at_estimates(document: Document) -> None:
