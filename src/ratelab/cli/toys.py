@@ -56,7 +56,9 @@ def toys(runs: Sequence[str], store: Path, sampled: bool = False) -> list[Toy]:
         raise UserError(f"the store {store} holds no finished {kind}; {advice}")
     if any(not toy.classes.equal(found[0].classes) for toy in found):
         raise UserError("these toy models were trained on different laws; name runs of the same data")
-    order = list(dict.fromkeys(toy.title for toy in sorted(found, key=lambda toy: (round(float(toy.tables.rate), 2), toy.title))))
+    order = list(
+        dict.fromkeys(toy.title for toy in sorted(found, key=lambda toy: (round(float(toy.tables.rate), 2), toy.title)))
+    )
     size = {toy.run: 0 if toy.draws is None else len(toy.draws) for toy in found}
     return sorted(found, key=lambda toy: (order.index(toy.title), size[toy.run], toy.seed))
 
