@@ -11,6 +11,7 @@ from ratelab.analysis import geometry
 from ratelab.analysis.choice import Task, tasks
 from ratelab.analysis.family import node
 from ratelab.analysis.gap import Gap, gap_json, gaps
+from ratelab.analysis.landscape import Landscape, landscapes
 from ratelab.analysis.phase import Behaviour, Region, behaviour, region
 from ratelab.analysis.point import Point, points
 from ratelab.analysis.records import read_records
@@ -97,6 +98,11 @@ class Plane:
     def gaps(self) -> list[Gap]:
         """What one model for the whole curve loses to separately trained ones, beta by beta."""
         return gaps(self.shown)
+
+    @cached_property
+    def landscapes(self) -> list[Landscape]:
+        """The grids of two-layer models among the runs on the plane."""
+        return landscapes(self.shown)
 
     @cached_property
     def best(self) -> dict[str, Point | None]:

@@ -17,6 +17,8 @@ from ratelab.core.errors import UserError
 from ratelab.report import view
 from ratelab.report.citations import papers
 from ratelab.report.curves_figure import curves_figure
+from ratelab.report.landscape_figure import caption as land_caption
+from ratelab.report.landscape_figure import landscape_figures
 from ratelab.report.look import to_png, to_svg
 from ratelab.report.numbers import number, shown
 from ratelab.report.parts_figure import differing_parts, parts_figure
@@ -82,7 +84,7 @@ def render(store: str, chapters: list[Chapter], phase: Drawing, title: str) -> s
     pictures = album(_by_interest([chapter.plane for chapter in chapters]), room(chapters, phase, len(points)))
     environment = Environment(loader=PackageLoader("ratelab.report", "."), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.globals.update(view=view, number=number, shown=shown, caption=caption)
+    environment.globals.update(view=view, land_caption=land_caption, number=number, shown=shown, caption=caption)
     return environment.get_template("page.html").render(
         title=title,
         store=store,
@@ -113,6 +115,7 @@ def _figures(plane: Plane) -> dict[str, Drawing]:
         figures |= {"plane": plane_figure(plane), "plane-sum": plane_figure(plane, total=True)}
     if len(differing_parts(plane)) > 1:
         figures |= {"parts": parts_figure(plane), "parts-sum": parts_figure(plane, total=True)}
+    figures |= landscape_figures(plane)
     return {name: Drawing.of(figure) for name, figure in figures.items() if figure is not None}
 
 
