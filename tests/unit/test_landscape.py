@@ -62,6 +62,7 @@ def test_runs_that_span_no_grid_have_no_landscape(tmp_path: Path) -> None:
     write_run(tmp_path, "a", [1.0, 2.0], 3.0, given=recipe(1.0, TWO))
     write_run(tmp_path, "b", [1.0, 1.0], 4.0, given=recipe(0.5, TWO))
     write_run(tmp_path, "c", [1.0], 4.0)
+    assert landscapes(plane(tmp_path).shown) == []  # a diagonal is no grid
     given: dict[str, Any] = recipe(1.0, TWO)
     given["objective"]["beta"] = [1.0, 0.5]
     write_run(tmp_path, "d", [1.0, 1.5], 4.0, given=given)

@@ -30,7 +30,7 @@ class Landscape:
 
 
 def landscapes(points: Sequence[Point]) -> list[Landscape]:
-    """A landscape for each family that has at least two prices for either of its two layers."""
+    """A landscape for each family with at least two prices for either of its two layers, not always the same for both."""
     found = []
     for family in dict.fromkeys(p.family for p in points):
         cells: dict[Cell, Point] = {}
@@ -39,7 +39,7 @@ def landscapes(points: Sequence[Point]) -> list[Landscape]:
             if point.family == family and len(point.rates) == 2 and betas is not None and len(betas) == 2:
                 cells.setdefault((betas[0], betas[1]), point)
         upper, lower = (tuple(sorted({cell[axis] for cell in cells})) for axis in (0, 1))
-        if len(upper) > 1 and len(lower) > 1:
+        if len(upper) > 1 and len(lower) > 1 and any(a != b for a, b in cells):
             found.append(Landscape(family, upper, lower, cells))
     return found
 
