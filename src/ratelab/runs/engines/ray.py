@@ -159,7 +159,8 @@ def _loaded(address: str | None) -> Any:
     """The library, told to stay silent; :class:`UserError` where it is not installed or the address does not answer."""
     host = _reachable(address) if address not in (None, "auto", "local") else ""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
+    if address is not None:
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # one line of ours, where nothing answers, instead of many
     if address is None or host in ("127.0.0.1", "localhost"):
         # Ray's own word for "this machine only": it then listens on the loopback address.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
