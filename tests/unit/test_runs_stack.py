@@ -10,7 +10,7 @@ import pytest
 from tiny_runs import TINY, rows_without_clock, tiny
 
 from ratelab.core.errors import UserError
-from ratelab.runs import Circumstances, Recipe, execute, expand, from_mapping, sweep
+from ratelab.runs import Circumstances, Recipe, execute, expand, from_mapping, read_recipe, sweep
 from ratelab.runs.stacked import attempt_together
 from ratelab.runs.together import choose
 from ratelab.store import StackFolder, Store, unfinished_stacks
@@ -74,6 +74,12 @@ def test_what_auto_picks_and_why() -> None:
     assert [len(stack) for stack in choose({str(i): r for i, r in enumerate(small)}, UNDER, 2, "auto")[0].stacks] == [3, 2]
     with pytest.raises(UserError, match="together: '0' is no size of a stack"):
         choose(runs, UNDER, 2, 0)
+
+
+def test_the_demo_trains_in_stacks() -> None:
+    runs = {str(i): recipe for i, recipe in enumerate(expand(read_recipe("digits/demo")))}
+    chosen = choose(runs, UNDER, 2, "auto")
+    assert [[len(stack) for stack in choice.stacks] for choice in chosen] == [[11], [11]]
 
 
 def test_numbers_that_change_the_program_make_stacks_of_their_own(store: Store) -> None:
