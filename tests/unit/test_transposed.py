@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from ratelab.networks import transposed
 from ratelab.networks.transposed import Deconv
 
 CASES: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = {
@@ -15,6 +16,11 @@ CASES: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = {
     "from a vector": ((2, 6, (7, 5)), {}, (4, 2, 1, 1)),
     "rows and columns apart": ((2, 3, (2, 3), 2, (0, 1), (0, 1)), {}, (3, 2, 4, 4)),
 }
+
+
+@pytest.fixture(autouse=True)
+def narrow_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transposed, "WIDE", 1)
 
 
 def both(case: str, dtype: torch.dtype = torch.float64) -> tuple[Deconv, nn.ConvTranspose2d, Tensor]:
