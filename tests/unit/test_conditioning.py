@@ -57,6 +57,15 @@ def trainer(node: dict[str, Any] = VAE, objective: Any = "beta", epochs: int = 4
     return Trainer(model, made, dataset, OPTIMISERS.resolve("adam", "optimiser"), Plan(epochs=epochs, batch_size=25), seed=1)
 
 
+def test_more_is_drawn_at_the_ends_of_the_range_where_that_is_asked_for() -> None:
+    """By the arcsine law a third of the draws lies in each of the first and last quarter, and a third in the half between."""
+    assert built({**VAE, "conditioning": {"name": "beta", "draws": "ends"}}).conditioning.ends  # type: ignore[union-attr]
+    place = (Conditioning(0.1, 4.0, 1, ends=True).draw(3000, LiveNoise(0)) - math.log(0.1)) / math.log(40)
+    assert 0 < place.min() < place.max() < 1
+    thirds = torch.histogram(place.flatten(), torch.tensor([0.0, 0.25, 0.75, 1.0])).hist
+    assert thirds.tolist() == pytest.approx([1000, 1000, 1000], abs=1)  # stratified: exact up to a draw at each border
+
+
 def test_each_part_of_the_range_gives_one_example_its_beta() -> None:
     drawn = Conditioning(0.1, 4.0, 2).draw(50, LiveNoise(0))
     place = (drawn - math.log(0.1)) / math.log(40)

@@ -19,18 +19,19 @@ SLACK = 1e-6  # relative: a beta typed as the end of the range is inside it
 class Conditioning(nn.Module):
     """The range [``low``, ``high``] of beta that a model of ``layers`` layers is trained over, and the beta that it is used at.
 
-    ``at``: (1, L), log beta where a batch names none: 1, or what lies nearest to it in the range.
+    ``ends``: whether training draws more at the two ends of the range than between them. ``at``: (1, L), log beta where a batch
+    names none: 1, or what lies nearest to it in the range.
     """
 
     at: Tensor
 
-    def __init__(self, low: float, high: float, layers: int) -> None:
+    def __init__(self, low: float, high: float, layers: int, ends: bool = False) -> None:
         super().__init__()
         if not low < high:
             raise UserError(
                 f"model.conditioning.range: [{low:g}, {high:g}] holds no range of beta; give a smaller beta, then a larger"
             )
-        self.low, self.high, self.layers = low, high, layers
+        self.low, self.high, self.layers, self.ends = low, high, layers, ends
         self.register_buffer("at", torch.zeros(1, layers), persistent=False)
         self.use([min(max(1.0, low), high)])
 
@@ -75,11 +76,14 @@ class Conditioning(nn.Module):
         return [self.low, *(float(f"{self.low * ratio**i:.3g}") for i in range(1, count - 1)), self.high]
 
     def draw(self, n: int, noise: Noise) -> Tensor:
-        """(n, L) log beta, stratified: in each column one value falls into each of n equal parts of the range, in random order.
+        """(n, L) log beta, stratified: in each column one value falls into each of n equally likely parts of the range, in random order.
 
-        The columns are independent, so that all pairs of layers' betas are met.
+        Equally likely is equally long, or with ``ends`` by the arcsine law. The columns are independent, so that all pairs of layers'
+        betas are met.
         """
         order = noise.uniform((n, self.layers)).argsort(0)
         place = (order + noise.uniform((n, self.layers))) / n
+        if self.ends:
+            place = 0.5 - 0.5 * torch.cos(math.pi * place)
         low, high = math.log(self.low), math.log(self.high)
         return low + (high - low) * place

@@ -8,7 +8,7 @@ plus a constant, and a latent's gain in the decoder falls to 0 where beta makes 
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -40,7 +40,8 @@ WIDTHS = {
 class BetaConditioning(Conditioning):
     """Gates on all networks by log beta, which is drawn for each training example over ``range``: one model for the whole curve.
 
-    ``hidden``: units of the network that makes the gates (0: an affine map of log beta).
+    ``hidden``: units of the network that makes the gates (0: an affine map of log beta). ``draws``: ``even`` in log beta, or more at
+    the two ``ends`` of the range, where training has neighbours on one side only and models are worst.
     """
 
     references = (Reference(BAE23, "section 3, eq. 8"),)
@@ -54,8 +55,9 @@ class BetaConditioning(Conditioning):
         *,
         range: tuple[Beta, Beta] = (0.1, 4.0),
         hidden: Annotated[int, Field(ge=0)] = 32,
+        draws: Literal["even", "ends"] = "even",
     ) -> None:
-        super().__init__(*range, layers=len(latent_shapes))
+        super().__init__(*range, layers=len(latent_shapes), ends=draws == "ends")
         check_parts(encoders, decoder, marginals)
         self.board = Board()
         widths: list[int] = []
