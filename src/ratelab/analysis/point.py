@@ -80,7 +80,7 @@ def points(records: Sequence[Record]) -> list[Point]:
 
 def marked(family: str, recipe: Mapping[str, Any]) -> str:
     """A family's label that says so where its points are of one model, also where no other family is there to tell it from."""
-    return family if CONDITIONED not in node(recipe["model"]) or CONDITIONED in family else f"{family}, {CONDITIONED}"
+    return family if "serves" not in node(recipe["model"]) or CONDITIONED in family else f"{family}, {CONDITIONED}"
 
 
 def as_one_of_many(recipe: Mapping[str, Any], at: Condition | None = None) -> Mapping[str, Any]:
@@ -88,7 +88,7 @@ def as_one_of_many(recipe: Mapping[str, Any], at: Condition | None = None) -> Ma
     model, objective = node(recipe["model"]), node(recipe["objective"])
     given = model.pop("conditioning", None)
     if given is not None:
-        model |= {CONDITIONED: True, "conditioning": {key: value for key, value in node(given).items() if key != "name"}}
+        model |= {"serves": CONDITIONED, "conditioning": {key: value for key, value in node(given).items() if key != "name"}}
         betas = () if at is None else betas_of(at)
         objective["beta"] = betas[0] if len(betas) == 1 else betas or None
     return {**recipe, "model": model, "objective": objective}
