@@ -2,9 +2,9 @@
 
     python benchmarks/multirate.py separate wide        # D + beta R of each variant less that of the separate models
 
-Networks of 784-200-64 and 32-200-784 units (``wide``: 400) on the first 20 000 images of statically binarised MNIST, batches of 128, Adam 1e-3. The numbers
-are of the first 5000 test images, in nats; ``cost`` is the CPU time in trainings of one separate model. RateLab's own conditioning
-(``model.conditioning: beta``) is the variant ``gates``.
+Networks of 784-200-64 and 32-200-784 units (``wide``: 400) on the first 20 000 images of statically binarised MNIST, batches of 128,
+Adam 1e-3. The numbers are of the first 5000 test images, in nats; ``cost`` is the CPU time in trainings of one separate model. RateLab's
+own conditioning (``model.conditioning: beta``) is the variant ``gates``.
 """
 
 import argparse
