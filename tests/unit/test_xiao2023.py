@@ -11,6 +11,7 @@ from torch import nn
 from ratelab.core.batch import Batch, LiveNoise, ModeNoise
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.errors import UserError
+from ratelab.decoders import DECODERS
 from ratelab.models import MODELS
 from ratelab.models.xiao2023 import Xiao2023
 from ratelab.networks import RENDERERS
@@ -171,3 +172,26 @@ def test_a_smaller_grid_of_the_small_tier_is_typed_layer_by_layer() -> None:
     runs = expand(read_recipe("xiao2023/mnist-grid@small"), sweep)
     assert len(runs) == 25
     assert {(run.training.epochs, run.data["limit"]) for run in runs} == {(20, 10_000)}
+
+
+@pytest.mark.spec("HV11")
+def test_the_best_learned_sigma_is_the_root_mean_squared_error_above_a_soft_floor() -> None:
+    node = {"name": "gaussian", "network": {"name": "mlp", "hidden": [4]}, "sigma": "learned"}
+    decoder = DECODERS.build(DECODERS.resolve(node, "d"), (2,), (5,)).double()
+    stream = torch.Generator().manual_seed(0)
+    z, x = (torch.randn(200, d, dtype=torch.float64, generator=stream) for d in (2, 5))
+    mse = (x - decoder.network(z)).square().mean().detach()
+
+    def distortion(log_sigma: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():  # the inverse of log sigma = -6 + softplus(raw + 6)
+            decoder.raw.copy_(torch.log(torch.expm1(log_sigma + 6)) - 6)
+        return -decoder(z).log_prob(x).mean()
+
+    best = distortion(0.5 * mse.log())
+    assert torch.allclose(decoder.log_sigma, 0.5 * mse.log())
+    (slope,) = torch.autograd.grad(best, decoder.raw)
+    assert slope.abs() < 1e-9
+    assert best < min(distortion(0.5 * mse.log() + shift) for shift in (-0.1, 0.1))
+    with torch.no_grad():
+        decoder.raw.fill_(-80.0)
+    assert decoder.log_sigma.item() == pytest.approx(-6.0, abs=1e-9)
