@@ -34,10 +34,11 @@ def made(dataset: Dataset, network: str = "mnist") -> Any:
     return MODELS.build(MODELS.resolve({"name": "classifier", "network": network}, "model"), dataset)
 
 
+@pytest.mark.spec("HV36", "HV37", "HV38")
 @pytest.mark.parametrize(("name", "shape", "parameters", "features"), [
-    pytest.param("mnist", (1, 28, 28), 1_199_882, 128, marks=pytest.mark.spec("HV36")),
-    pytest.param("resnet-18", (3, 32, 32), 11_173_962, 512, marks=pytest.mark.spec("HV37")),
-    pytest.param("densenet-121", (3, 32, 32), 6_956_298, 1024, marks=pytest.mark.spec("HV38")),
+    ("mnist", (1, 28, 28), 1_199_882, 128),
+    ("resnet-18", (3, 32, 32), 11_173_962, 512),
+    ("densenet-121", (3, 32, 32), 6_956_298, 1024),
     ("small", (3, 32, 32), 288_746, 128),
 ])  # fmt: skip
 def test_the_networks_have_their_known_parameter_counts(

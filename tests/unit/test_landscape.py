@@ -96,7 +96,6 @@ def test_a_figure_has_diagonals_of_constant_rate_and_circles_for_baselines_and_h
     assert np.allclose(chosen, best)
 
 
-@pytest.mark.spec("HV49")
 def test_a_surface_and_a_landscape_are_drawn_for_every_score(whole: Plane) -> None:
     figures = landscape_figures(whole)
     assert list(figures) == [
