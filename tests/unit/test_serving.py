@@ -95,6 +95,8 @@ def test_a_draw_that_was_moved_has_no_law_of_its_own(name: str) -> None:
         ("auxiliary", "free-bits", {}, "set per: layer"),
         ("hamiltonian", "free-bits", {}, "set per: layer"),
         ("tables", "denoising", {}, "a state's index"),
+        ("bottleneck", "mcmc-em", {}, "scores labels alone"),
+        ("vae", "denoising", {"corruption": "mask", "level": 1.5}, "a mask takes is at most 1; got 1.5"),
     ],
 )
 def test_what_a_model_lacks_is_named(case: str, name: str, options: dict, says: str) -> None:
@@ -147,7 +149,7 @@ def test_a_negative_weight_is_refused(name: str, option: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
 @pytest.mark.parametrize(
-    "case", ["vae", "vae, categorical straight through", "vae, iaf flow that sees x", "auxiliary", "tables"]
+    "case", ["vae", "vae, categorical straight through", "vae, iaf flow that sees x", "auxiliary", "tables", "bottleneck"]
 )
 def test_what_is_not_refused_takes_a_finite_step(name: str, case: str) -> None:
     """No objective accepts a model in silence and then fails, or divides by nothing, in the first step."""

@@ -41,6 +41,8 @@ class Denoising(Objective):
         beta: Weight = 1.0,
     ) -> None:
         super().__init__()
+        if corruption == "mask" and level > 1:
+            raise UserError(f"objective.level: the share of values that a mask takes is at most 1; got {level:g}")
         self.hyper("beta", beta)
         self.hyper("level", level)
         self.corruption = corruption
@@ -55,7 +57,7 @@ class Denoising(Objective):
 
     def turn(self, model: Model, batch: Batch, noise: Noise, state: State) -> Turn:
         seen = model(replace(batch, x=self._corrupted(batch.x, noise)), noise, self.samples, self.path)
-        scored = replace(seen, batch=batch, target=batch.x)
+        scored = replace(seen, batch=batch, target=batch.x if model.target == "x" else seen.target)
         return Turn(self.loss(scored, state), scored)
 
     def loss(self, seen: Pass, state: State) -> Loss:

@@ -63,6 +63,10 @@ class MonteCarloEm(Objective):
         check_laws(model, "mcmc-em")
         (layer,) = trial(model).layers
         assert layer.encoder is not None
+        if model.target != "x":
+            raise UserError(
+                "objective 'mcmc-em' draws latents given the example, and this model scores labels alone; use 'beta'"
+            )
         if layer.encoder.capacity < float("inf"):
             raise UserError("objective 'mcmc-em' moves latents continuously; for one-hot latents use 'elbo' or 'nvil'")
         return super().players(model)

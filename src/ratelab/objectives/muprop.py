@@ -34,7 +34,7 @@ class MuProp(Objective):
     def turn(self, model: Model, batch: Batch, noise: Noise, state: State) -> Turn:
         seen = model(batch, noise, self.samples, self.path)
         log_encoder, log_joint = log_densities(seen)
-        value, expansion, straight = expanded(model, batch.x, seen.layers[0])
+        value, expansion, straight = expanded(model, seen.target, seen.layers[0])
         signal = (log_joint - log_encoder).detach()
         surrogate = -seen.mean(log_joint + (signal - value - expansion) * log_encoder) - seen.mean(straight)
         return Turn(Loss(valued(-seen.mean(signal), surrogate), {}, state), seen)
@@ -45,13 +45,13 @@ class MuProp(Objective):
         return Loss(seen.mean(log_encoder - log_joint), {}, state)
 
 
-def expanded(model: Model, x: Tensor, layer: Layer) -> tuple[Tensor, Tensor, Tensor]:
+def expanded(model: Model, target: Tensor, layer: Layer) -> tuple[Tensor, Tensor, Tensor]:
     """(l(z0), l'(z0)(z - z0), l'(z0) z0), (1 or K, B) each: only the last carries a gradient, the encoder's through z0."""
     assert layer.encoder is not None
     held = layer.encoder.detached()
     mean = layer.encoder.mean.unsqueeze(0)
     point = mean.detach()
-    signal, pull = torch.func.vjp(lambda z: model.log_joint(x, (z,)) - held.log_prob(z), point)  # type: ignore[misc]
+    signal, pull = torch.func.vjp(lambda z: model.log_joint(target, (z,)) - held.log_prob(z), point)  # type: ignore[misc]
     (slope,) = pull(torch.ones_like(signal))
     events = tuple(range(2, mean.ndim))
     expansion = (slope * (layer.z - point)).sum(events).detach()
