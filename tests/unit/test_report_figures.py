@@ -188,6 +188,8 @@ def test_the_toy_panel_has_five_rows_for_three_models() -> None:
     for axes, column in zip(panels[3:6], columns.values(), strict=True):
         assert [bar.get_height() for bar in axes.patches] == column["m(z)"].tolist()
         assert len(axes.lines) == 3  # e(z), and of each class
+    tops = [axes.get_ylim()[1] for axes in panels[3:6]]
+    assert tops[1] == tops[2] < 0.2 < 0.5 < tops[0], "six codes are not drawn on the scale of two"
     for i, name in enumerate(("e(z|x)", "d(x|z)", "p(x'|x)")):
         for axes, column in zip(panels[6 + 3 * i : 9 + 3 * i], columns.values(), strict=True):
             assert np.array_equal(axes.images[0].get_array(), column[name])
@@ -198,10 +200,11 @@ def test_the_toy_panel_has_five_rows_for_three_models() -> None:
 def test_toy_models_lie_beside_the_exact_curves() -> None:
     curve = {"rate": np.array([0.1, 0.5]), "distortion": np.array([3.0, 2.0])}
     groups = {"ELBO": [{"rate": 0.0, "distortion": 2.5}], "target": [{"rate": 0.5, "distortion": 2.0}]}
-    figure = toy_plane_figure(groups, curve, entropy=2.5)
+    figure = toy_plane_figure(groups, curve, entropy=2.5, information=0.3)
     whole, close = figure.axes
     assert [tuple(np.concatenate(found.get_data())) for found in whole.lines[:2]] == [(0, 2.5, 2.5, 0), (0.1, 0.5, 3.0, 2.0)]
-    assert [tuple(np.concatenate(found.get_data())) for found in close.lines[2:]] == [(0.0, 2.5), (0.5, 2.5), (0.5, 2.5)]
+    assert [tuple(np.concatenate(found.get_data())) for found in close.lines[2:]] == [(0.0, 2.5), (0.5, 2.5), (0.3, 2.5)]
+    assert tuple(np.concatenate(whole.lines[4].get_data())) == pytest.approx((0.3, 2.2))
     assert legends_lie_off_the_data(figure)
 
 

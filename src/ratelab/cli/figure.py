@@ -112,7 +112,8 @@ def _toy_plane(runs: Sequence[str], store: Path) -> Drawn:
 
     found = toys(runs, store)
     classes, records = found[0].classes, [toy.record() for toy in found]
-    return Drawn(toy_plane_figure(_by_title(records), toy_curve(classes), float(optimum(classes).entropy)), records)
+    best = optimum(classes)
+    return Drawn(toy_plane_figure(_by_title(records), toy_curve(classes), float(best.entropy), float(best.rate)), records)
 
 
 def _overfitting(runs: Sequence[str], store: Path) -> Drawn:

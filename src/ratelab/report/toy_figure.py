@@ -3,7 +3,7 @@
 Rows: laws of x (data, model, reconstruction); laws of the code (marginal, aggregated posterior, of each class); e(z|x); d(x|z); p(x'|x).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -37,8 +37,9 @@ def toy_figure(columns: Mapping[str, Column]) -> Figure:
             axes[0].set_title(title)
         for row, name in zip(grid[2:], TABLES, strict=True):
             _tables(figure, row, name, list(columns.values()))
-        _same_height(grid[0])
-        _same_height(grid[1])
+        _same_height(list(grid[0]))
+        for count in {len(column["m(z)"]) for column in columns.values()}:  # two codes hold more each than thirty do
+            _same_height([axes for axes, column in zip(grid[1], columns.values(), strict=True) if len(column["m(z)"]) == count])
         grid[0][0].set_ylabel("probability of x")
         grid[1][0].set_ylabel("probability of z")
         handles = [handle for row in (grid[0], grid[1]) for handle in _legend(row[0])]
@@ -91,7 +92,7 @@ def _legend(axes: Axes) -> list[Artist]:
     return axes.get_legend_handles_labels()[0]
 
 
-def _same_height(row: NDArray[np.object_]) -> None:
+def _same_height(row: Sequence[Axes]) -> None:
     top = max(axes.get_ylim()[1] for axes in row)
     for axes in row:
         axes.set_ylim(0, top)
