@@ -243,6 +243,11 @@ def test_a_run_that_another_process_holds(cli: Cli, store: Path, run_id: str) ->
 
     with Store(store).run(run_id).locked():
         assert "another process" in cli("evaluate", run_id, "--estimators", "psnr").line()
+    found = cli("train", "tiny.yaml", "--json", "--store", "elsewhere").json()["run"]
+    (Path("elsewhere") / found / "results.json").unlink()
+    with Store(Path("elsewhere")).run(found).locked():
+        held = f"run {found} is being made by another process; wait until it is done, or stop that one"
+        assert cli("train", "tiny.yaml", "--store", "elsewhere").line() == held
 
 
 @pytest.mark.spec("GE03")

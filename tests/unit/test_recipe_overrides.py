@@ -56,6 +56,8 @@ def test_bare_names_and_defaults_on_the_way_are_written_out() -> None:
         ("model.latent_dim.x=8", "model.latent_dim is the value 2 and has no key 'x'"),
         ("objective.betta=8", "objective.betta: unknown key 'betta'; did you mean 'beta'?"),
         ("objectiv.beta=8", "unknown key 'objectiv'; did you mean 'objective'?"),
+        ("rate=8", "unknown key 'rate'; did you mean 'objective.rate'?"),
+        ("objective.beta=[0.5, -2]", "objective.beta.1: must be greater than or equal to 0; got -2"),
         ("model.encodr.network=mlp", "model.encodr: unknown key 'encodr'; did you mean 'encoder'?"),
         ("objective.beta=[1", "'objective.beta=[1'"),
     ],

@@ -54,7 +54,8 @@ def print_plane(plane: "Plane", out: Console) -> None:
             f"H-hat = {measured(plane.h_hat.neg_elbo)} nats: the {plane.entropy} of the data is at most this (run {plane.h_hat.run})"
         )
     for task, winner in plane.best.items():
-        out.print(f"best to {task}: {'none' if winner is None else f'{winner.run} ({winner.family}, {winner.setting})'}")
+        told = "none" if winner is None else f"{winner.run} ({', '.join(filter(None, (winner.family, winner.setting)))})"
+        out.print(f"best to {task}: {told}")
     if plane.gaps:
         out.print("one model for all beta, against models trained for one: mean difference over the same test examples, nats")
         out.print(gaps_table(plane))

@@ -47,7 +47,7 @@ def train_command(
     from ratelab.runs import execute, read_recipe, single
     from ratelab.runs.execute import Run, fail, reason
     from ratelab.runs.interrupt import announced
-    from ratelab.store import Busy, Store
+    from ratelab.store import Store
 
     chosen = single(read_recipe(recipe), changes)
     under = circumstances(device, allow_code)
@@ -64,8 +64,6 @@ def train_command(
 
         try:
             results = execute(chosen, home, under, on_row=on_row)
-        except Busy as busy:
-            raise UserError(f"run {busy} is being made by another process; wait for it, or stop it first") from None
         except UserError:
             raise
         except Exception as error:

@@ -29,7 +29,7 @@ def asked(node: Any) -> Any:
     if word == "rate" and several:
         raise UserError("objective.rate: expected one number, the total; for one per layer, top first, use rates")
     if word == "rates" and not several:
-        raise UserError(f"objective.rates: expected a list, one rate per layer, top first; got {node[word]!r}")
+        raise UserError(f"objective.rates: expected a list, one rate per layer, top first, e.g. [5, 15]; got {node[word]!r}")
     rest = {key: value for key, value in node.items() if key != word}
     return {"name": WORDS[word], "rate" if word == "rates" else word: node[word], **rest}
 

@@ -114,7 +114,9 @@ def relaxed(value: Any) -> Any:
 
 def describe(error: ValidationError, where: str, schema: type[BaseModel]) -> str:
     """One line for the first problem of a validation error, with the nearest valid key for an unknown one."""
-    first = error.errors()[0]
+    problems = error.errors()
+    of_one_option = [problem for problem in problems if problem["loc"][:1] == problems[0]["loc"][:1]]
+    first = max(of_one_option, key=lambda problem: len(problem["loc"]))  # of a list that a union allows: its wrong entry
     keys = _places(first, schema)
     place = ".".join([where, *keys]).strip(".")
     if first["type"] == "extra_forbidden":

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ratelab.core.asked import asked
+from ratelab.core.asked import WORDS, asked
 from ratelab.core.errors import UserError, nearest
 from ratelab.core.table import describe, relaxed
 from ratelab.estimators import ESTIMATORS
@@ -82,7 +82,8 @@ def resolve(given: Mapping[str, Any]) -> Recipe:
     sections = dict(given)
     for key in sections:
         if key not in Recipe.model_fields:
-            raise UserError(f"unknown key '{key}'{nearest(str(key), Recipe.model_fields)}")
+            hint = f"; did you mean 'objective.{key}'?" if key in WORDS else nearest(str(key), Recipe.model_fields)
+            raise UserError(f"unknown key '{key}'{hint}")
     _check_conditioning(sections)
     for section, table in TABLES.items():
         node = asked(sections.get(section)) if section == "objective" else sections.get(section)
