@@ -34,7 +34,7 @@ def made(dataset: Dataset, network: str = "mnist") -> Any:
     return MODELS.build(MODELS.resolve({"name": "classifier", "network": network}, "model"), dataset)
 
 
-@pytest.mark.spec("HV36", "HV37", "HV38")
+@pytest.mark.spec("HV37", "HV38")
 @pytest.mark.parametrize(("name", "shape", "parameters", "features"), [
     ("mnist", (1, 28, 28), 1_199_882, 128),
     ("resnet-18", (3, 32, 32), 11_173_962, 512),
@@ -51,7 +51,6 @@ def test_the_networks_have_their_known_parameter_counts(
     assert network(x).shape == (2, 10)
 
 
-@pytest.mark.spec("HV36")
 def test_the_mnist_network_goes_through_9216_and_128_features() -> None:
     network = CLASSIFIERS.build({"name": "mnist"}, (1, 28, 28), 10)
     maps, dense = network.stages
@@ -214,7 +213,7 @@ def judged(place: Path, **changes: Any) -> Any:
     return resolve({**recipe, **changes})
 
 
-@pytest.mark.spec("HV33", "HV36")
+@pytest.mark.spec("HV33")
 def test_the_classifier_is_a_run_of_the_store_trained_once_on_the_models_own_data(tmp_path: Path) -> None:
     from ratelab.analysis.plane import plane
 
