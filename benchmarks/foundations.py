@@ -1,6 +1,6 @@
 """The tables of docs/results/foundations.md: posteriors of four points, free bits, annealing. About two minutes on one core.
 
-    python benchmarks/foundations.py
+python benchmarks/foundations.py
 """
 
 import math
