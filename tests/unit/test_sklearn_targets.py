@@ -60,6 +60,15 @@ def test_a_target_out_of_reach_is_a_warning_that_says_where_it_ended() -> None:
         rl.VAE(rate=400.0, hidden=(16,), epochs=2, random_state=0).fit(train[:200])
 
 
+def test_a_distortion_out_of_reach_is_said_in_the_units_of_the_data() -> None:
+    x = 50 * np.random.RandomState(0).randn(200, 3)
+    with pytest.warns(ConvergenceWarning, match="target 1 nats not reached") as said:
+        vae = rl.VAE(distortion=1.0, hidden=(16,), epochs=1, random_state=0).fit(x)
+    told = float(str(said[0].message).split("not reached: ")[1].split(" ")[0])
+    found = vae.rate_distortion(x)
+    assert abs(told - found.distortion) < 0.05 + 4 * found.distortion_stderr
+
+
 @pytest.mark.parametrize(
     ("params", "says"),
     [

@@ -81,7 +81,7 @@ def train(
         merit = goal.merit(row) if stops and trainer.status != "diverged" else None
         if merit is None:
             continue
-        if merit < lowest and not objective.missed(measured(model, trainer)):
+        if merit < lowest and not goal.missed(measured(model, trainer)):
             lowest, best, kept, waited = merit, trainer.good, trainer.epoch, 0
         else:
             waited += 1
@@ -90,7 +90,7 @@ def train(
     diverged = trainer.status == "diverged"
     model.load_state_dict(trainer.good if best is None else best)
     kept = trainer.epoch - diverged if best is None else kept
-    return Fit(trainer.epoch, kept, diverged, objective.missed(measured(model, trainer)))
+    return Fit(trainer.epoch, kept, diverged, goal.missed(measured(model, trainer)))
 
 
 @torch.no_grad()

@@ -1,13 +1,15 @@
 """What a VAE is asked for, prices or a target, and how its epochs are compared by early stopping."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ratelab.core.asked import asked
-from ratelab.core.target import tolerance
+from ratelab.core.estimate import Estimate
+from ratelab.core.estimator import Result
+from ratelab.core.target import missed, tolerance
 from ratelab.sklearn.settings import Settings
 
 
@@ -44,7 +46,7 @@ class Goal:
         distortion, rates = row["validation/distortion"], np.asarray(row["validation/rates"])
         if self.settings.distortion is not None:
             target = self.settings.distortion - self.log_jacobian
-            if not near(target, row["train/target_gap"]):
+            if not near(self.settings.distortion, row["train/target_gap"]):
                 return None
             return float(rates.sum() + (distortion - target) / row["train/beta"])
         if self.settings.rate is None:
@@ -54,6 +56,17 @@ class Goal:
             return None
         held = rates if per_layer else rates.sum()
         return float(distortion + np.dot(row["train/beta"], held - np.asarray(self.settings.rate)))
+
+    def missed(self, measured: Mapping[str, Result]) -> str:
+        """One line, in the units of the data, where what was ``measured`` (in those of training) misses the target; else empty."""
+        rate, distortion = self.settings.rate, self.settings.distortion
+        if rate is not None:
+            return missed("rates" if isinstance(rate, tuple) else "rate", np.atleast_1d(rate).tolist(), measured)
+        if distortion is None:
+            return ""
+        found = measured["distortion"]
+        assert isinstance(found, Estimate)
+        return missed("distortion", [distortion], {"distortion": replace(found, value=found.value + self.log_jacobian)})
 
 
 def near(target: Any, gap: Any) -> bool:
