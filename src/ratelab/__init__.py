@@ -1,16 +1,17 @@
 """RateLab: train latent-variable models, measure what their latents carry, and steer it.
 
-``ratelab.VAE`` is loaded on first use, so that ``import ratelab`` stays light.
+``ratelab.VAE`` and ``ratelab.measure`` are loaded on first use, so that ``import ratelab`` stays light.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ratelab.evaluation.foreign import measure as measure
     from ratelab.sklearn import VAE as VAE
 
 __version__ = "0.1.0"
 
-__all__ = ["VAE", "__version__"]
+__all__ = ["VAE", "__version__", "measure"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from ratelab.sklearn import VAE
 
         return VAE
+    if name == "measure":
+        from ratelab.evaluation.foreign import measure
+
+        return measure
     raise AttributeError(f"module 'ratelab' has no attribute {name!r}")
 
 

@@ -8,7 +8,24 @@ import time
 import pytest
 from command_lines import Cli
 
-COMMANDS = "demo train sweep evaluate frontier report figure sample reconstruct interpolate encode data list cite".split()  # noqa: SIM905
+COMMANDS = [
+    "demo",
+    "train",
+    "sweep",
+    "evaluate",
+    "frontier",
+    "report",
+    "figure",
+    "sample",
+    "reconstruct",
+    "interpolate",
+    "encode",
+    "compress",
+    "decompress",
+    "data",
+    "list",
+    "cite",
+]
 HEAVY = {"torch", "sklearn", "scipy", "matplotlib", "plotly", "pydantic", "numpy"}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError
 
 from ratelab import __version__
+from ratelab.cli.bits import compress_command, decompress_command
 from ratelab.cli.cite import cite_command
 from ratelab.cli.data import app as data_app
 from ratelab.cli.demo import demo_command
@@ -50,6 +51,8 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "reconstruct": reconstruct_command,
     "interpolate": interpolate_command,
     "encode": encode_command,
+    "compress": compress_command,
+    "decompress": decompress_command,
     "list": list_command,
     "cite": cite_command,
 }

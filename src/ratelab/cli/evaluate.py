@@ -1,6 +1,7 @@
 """``ratelab evaluate``: more measurements of trained runs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -23,7 +24,7 @@ ALL = "all"
 
 
 def evaluate_command(
-    run: RunName,
+    run: RunName | None = None,
     /,
     *more: Annotated[str, Parameter(help="Further runs.")],
     estimators: Annotated[
@@ -33,16 +34,21 @@ def evaluate_command(
             "model allows; left out: show what is known. 'ratelab list estimators' lists them."
         ),
     ] = None,
+    pythae: Annotated[
+        Path | None, Parameter(help="Instead of a run: a folder that pythae saved a VAE to; its weights are read, no code is.")
+    ] = None,
+    data: Annotated[str | None, Parameter(help="With --pythae: the data set whose test split is measured on.")] = None,
     store: StoreDir = DEFAULT_STORE,
     device: Device = "auto",
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure more about trained runs.
+    """Measure more about trained runs, or about a model that pythae trained.
 
     For example:
 
       ratelab evaluate 3f2a 81c0 --estimators iwae,psnr
+      ratelab evaluate --pythae my_model/final_model --data static-mnist
 
     Adds the estimates to the runs' results.json, on the validation and the test
     split, one estimator after the other. What a run has been measured for with the
@@ -53,6 +59,11 @@ def evaluate_command(
     RUN@beta=0.5 measures one model for many betas at any beta of its range, and adds
     the point to the run's others.
     """
+    if pythae is not None or data is not None:
+        _foreign(pythae, data, run, estimators, as_json)
+        return
+    if run is None:
+        raise UserError("RUN is missing; see 'ratelab evaluate --help'")
     folders = [(find_run(own, store), betas) for own, betas in map(parted, (run, *more))]
     under, everything = circumstances(device, allow_code), estimators == ALL
     nodes = parse_estimators(None if everything else estimators)
@@ -65,6 +76,37 @@ def evaluate_command(
             out.print(f"run {results['run']}: test split", estimates_table(results))
 
     answer({"schema": 1, "runs": found}, as_json, text)
+
+
+def _foreign(folder: Path | None, data: str | None, run: str | None, estimators: str | None, as_json: bool) -> None:
+    """Measure a model of pythae on the test split of a data set; nothing is stored."""
+    if folder is None or data is None or run is not None:
+        raise UserError("--pythae goes with --data and without a run, e.g. --pythae FOLDER --data static-mnist")
+    if estimators == ALL:
+        raise UserError("--estimators: 'all' is for runs; name what to measure of a model of pythae, e.g. iwae,marginal-kl")
+    from ratelab.cli.arrays import examples
+    from ratelab.data import load
+    from ratelab.evaluation.foreign import measure as measure_parts
+    from ratelab.evaluation.pythae import read_pythae
+    from ratelab.runs.results import plain
+    from ratelab.runs.yaml12 import parse
+
+    nodes = parse_estimators(estimators) or [{"name": "rate-distortion"}]
+    parts = read_pythae(folder)
+    dataset = load(parse(data, "--data"))
+    if dataset.event_shape != parts.decoder.event_shape:
+        raise UserError(
+            f"--data: examples of '{dataset.name}' are {dataset.event_shape}, the model's {parts.decoder.event_shape}"
+        )
+    found = plain(measure_parts(*parts, None, examples(dataset, "test"), estimators=nodes))
+    document = {"schema": 1, "model": str(folder), "data": dataset.name, "estimates": found}
+
+    def text(out: Console) -> None:
+        from ratelab.cli.tables import estimates_table
+
+        out.print(f"{folder} on {dataset.name}: test split", estimates_table(document))
+
+    answer(document, as_json, text)
 
 
 def parse_estimators(text: str | None) -> list[Node]:
@@ -186,8 +228,14 @@ def _add(folder: "RunFolder", results: Results, nodes: Sequence[Node], under: "C
             raise UserError(line)
         say(f"run {folder.id}: left out: {line}")
     for node in nodes:
-        if node["name"] not in refused:
+        if node["name"] in refused:
+            continue
+        try:
             results = _measured(folder, results, node, trained, under, helper)
+        except UserError as error:  # found only with all the data: too few examples, a range that does not cover them
+            if strict:
+                raise
+            say(f"run {folder.id}: left out: {error}")
     return results
 
 
