@@ -269,6 +269,7 @@ def test_parts_that_do_not_fit_the_data_are_refused_before_training(store: Store
         execute(real, store)
     with pytest.raises(UserError, match=r"objective\.beta: 3 weights"):
         execute(tiny("objective.beta=[1, 2, 3]"), store)
+    assert [path.name for path in store.path.iterdir()] == ["store.json"], "a mistake left something behind"
     with pytest.raises(UserError, match="no file"):
         execute(tiny("data={name: array, path: nowhere.npy}"), store)
     assert store.runs() == []

@@ -53,6 +53,11 @@ class Run:
             if known["data"] != now["data"]:
                 self.folder.write_recipe({"schema": SCHEMA, **known, "data": now["data"]})
 
+    def check(self) -> None:
+        """Raise :class:`UserError` for a mistake that only shows when the model is built, before anything is written."""
+        if not self.folder.has_checkpoint():
+            build_trainer(self.recipe, self.dataset, self.device)
+
     def complete(self, on_row: OnRow | None = None, stop: Stop = lambda: False) -> Results:
         """Do all that is missing; the caller owns the folder's lock."""
         trainer, provenance = self.begin()
@@ -167,6 +172,7 @@ def execute(
     results = finished(run.folder)
     if results is not None:
         return results
+    run.check()
     with run.folder.locked():
         return finished(run.folder) or run.complete(on_row, stop)
 
