@@ -63,7 +63,7 @@ def test_the_loss_turns_around_where_the_sample_is_as_far_as_the_law() -> None:
         assert float(loss.total.detach()) == pytest.approx(0.5, abs=1e-5)
         (found,) = torch.autograd.grad(loss.total, model.decoder_curve, retain_graph=True)
         assert torch.allclose(found, sign * downhill, atol=1e-7)
-        assert float(loss.terms["s"] - loss.terms["s_target"]) == pytest.approx(float(bound) - entropy, abs=1e-5)
+        assert float(loss.terms["s"] - loss.terms["s_target"]) == pytest.approx(bound.item() - entropy, abs=1e-5)
         assert float(loss.terms["s_target"]) == pytest.approx(entropy - math.log(4), abs=1e-5)
 
 
