@@ -20,6 +20,7 @@ from ratelab.distributions.discretised import DiscretisedLogistic
 from ratelab.distributions.flowed import Flowed
 from ratelab.distributions.flows import FLOWS
 from ratelab.distributions.flows.step import Composed, Inverse
+from ratelab.distributions.foreign import ForeignLaw
 from ratelab.distributions.full_gaussian import FullGaussian
 from ratelab.distributions.gaussians import DiagonalGaussian, StandardNormal
 from ratelab.distributions.levels import CategoricalLevels
@@ -73,6 +74,7 @@ LAWS: dict[str, Callable[[int], Law]] = {
     "mixture of Gaussians": lambda d: GaussianMixture(torch.zeros(B), gaussian(d)),
     "mixture": lambda d: Mixture(torch.zeros(B), FullGaussian(rows(d), torch.eye(d).expand(B, d, d))),
     "pixel after pixel": pixels,
+    "of torch.distributions": lambda d: ForeignLaw(torch.distributions.Laplace(rows(d), torch.ones(B, d)), (B,), (d,)),
     "point": lambda d: Point(rows(d)),
     "implicit": lambda d: Implicit(lambda noise: 2 * noise, rows(2), (d,), d),
     **{f"{name} flow": flowed(name) for name in FLOWS},
