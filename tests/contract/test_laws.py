@@ -153,11 +153,12 @@ def test_gaussian_and_bernoulli_draws_follow_their_laws() -> None:
 
 @pytest.mark.parametrize("name", SPREADS)
 def test_every_way_of_writing_the_spread_means_what_it_says(name: str) -> None:
-    raw = torch.tensor([[0.3, -2.0]], dtype=torch.float64)
+    raw = torch.tensor([[0.3, -2.0, -7.0, 2.5]], dtype=torch.float64)
     law = SPREADS[name](torch.zeros_like(raw), raw, 1)
     variance = {
         "exp": (2 * raw).exp(),
         "exp-half": raw.exp(),
+        "clipped": raw.clamp(-6.0, 2.0).exp(),
         "softplus": torch.nn.functional.softplus(raw) ** 2,
         "softplus-variance": torch.nn.functional.softplus(raw),
     }[name]

@@ -1,8 +1,8 @@
 """From features to a diagonal Gaussian: the heads that encoders and conditional marginals share.
 
-Four ways of writing the spread are in use in the papers and all are offered: ``exp`` (the head is log sigma: Kingma and
-Welling), ``exp-half`` (log sigma^2: VampPrior), ``softplus`` (standard deviation: Xiao and Bamler) and ``softplus-variance``
-(Alemi et al.'s App. F calls its softplus output the variance).
+Five ways of writing the spread are in use in the papers and all are offered: ``exp`` (the head is log sigma: Kingma and
+Welling), ``exp-half`` (log sigma^2), ``clipped`` (log sigma^2, kept in [-6, 2]: the VampPrior's code), ``softplus`` (standard
+deviation: Xiao and Bamler) and ``softplus-variance`` (Alemi et al.'s App. F calls its softplus output the variance).
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from ratelab.core.law import full_precision
 from ratelab.distributions.gaussians import DiagonalGaussian
 from ratelab.networks.layers import over_images, size_of
 
-Spread = Literal["exp", "exp-half", "softplus", "softplus-variance"]
+Spread = Literal["exp", "exp-half", "clipped", "softplus", "softplus-variance"]
 
 FLOOR = 1e-8
 """Added to a softplus, which is exactly 0 below -104 in float32: a spread of 0 has no logarithm, and a mixture no precision for it.
@@ -24,6 +24,7 @@ Weights of a few small numbers get there within ten steps at a high learning rat
 SPREADS: dict[str, Callable[[Tensor, Tensor, int], DiagonalGaussian]] = {
     "exp": lambda loc, raw, axes: DiagonalGaussian(loc, log_scale=raw, event_axes=axes),
     "exp-half": lambda loc, raw, axes: DiagonalGaussian(loc, log_scale=0.5 * raw, event_axes=axes),
+    "clipped": lambda loc, raw, axes: DiagonalGaussian(loc, log_scale=0.5 * F.hardtanh(raw, -6.0, 2.0), event_axes=axes),
     "softplus": lambda loc, raw, axes: DiagonalGaussian(loc, scale=F.softplus(raw) + FLOOR, event_axes=axes),
     "softplus-variance": lambda loc, raw, axes: DiagonalGaussian(loc, scale=(F.softplus(raw) + FLOOR).sqrt(), event_axes=axes),
 }

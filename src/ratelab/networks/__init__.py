@@ -10,6 +10,7 @@ from ratelab.networks.dcgan import (
     DcganFeatures,
     DcganRenderer,
 )
+from ratelab.networks.gated_mlp import GatedMlpFeatures, GatedMlpRenderer
 from ratelab.networks.mlp import MlpFeatures, MlpRenderer
 from ratelab.networks.wae_dcgan import WaeFeatures, WaeRenderer
 from ratelab.networks.xiao2023 import XiaoFeatures, XiaoRenderer
@@ -18,6 +19,7 @@ FEATURES = Table(
     "feature network",
     {
         "mlp": MlpFeatures,
+        "gated-mlp": GatedMlpFeatures,
         "conv": ConvFeatures,
         "dcgan": DcganFeatures,
         "colormnist": ColorMnistFeatures,
@@ -31,6 +33,7 @@ RENDERERS = Table(
     "decoder network",
     {
         "mlp": MlpRenderer,
+        "gated-mlp": GatedMlpRenderer,
         "deconv": DeconvRenderer,
         "dcgan": DcganRenderer,
         "colormnist": ColorMnistRenderer,
