@@ -78,3 +78,15 @@ def test_mistakes_are_one_line_and_write_nothing(cli: Cli, store: Path, run_id: 
     assert f"run {run_id} is no finished toy model" in cli("figure", "toy", run_id).line()
     assert "must be .svg or .png" in cli("figure", "phase", "-o", "phase.pdf").line()
     assert not list(place.glob("*.svg"))
+
+
+def test_bars_of_the_marginal_divergence_are_drawn_and_told(cli: Cli, store: Path, run_id: str, place: Path) -> None:
+    assert "no run given was measured for KL(q(z) || m(z))" in cli("figure", "kl-bars").line()
+    assert not (place / "kl-bars.svg").exists()
+    assert cli("evaluate", run_id, "--estimators", "marginal-kl").code == 0
+    (drawn,) = cli("figure", "kl-bars", "-o", "bars.png", "--json").json()["runs"]
+    assert drawn["run"] == run_id
+    assert set(drawn["estimates"]) == {"rate", "marginal_kl"}
+    said = cli("figure", "kl-bars", run_id).out
+    assert "Monte Carlo" in said
+    assert run_id in said

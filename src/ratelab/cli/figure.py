@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from ratelab.cli.options import DEFAULT_STORE, AsJson, StoreDir
+from ratelab.cli.options import DEFAULT_STORE, AsJson, StoreDir, find_run
 from ratelab.cli.terminal import answer
 from ratelab.cli.toys import toys
 from ratelab.core.errors import UserError, nearest
@@ -45,10 +45,11 @@ class Drawn:
 
     figure: "Figure"
     runs: Sequence[Mapping[str, Any]] = ()
+    told: Callable[[Console], None] | None = None  # in words, where that is not a spread of numbers over runs of one title
 
 
 def figure_command(
-    name: Annotated[str, Parameter(help="phase (Alemi et al. 2018, Fig. 1), toy (Fig. 2), toy-plane, or overfitting.")],
+    name: Annotated[str, Parameter(help="phase (Alemi et al. 2018, Fig. 1), toy (Fig. 2), toy-plane, overfitting, or kl-bars.")],
     /,
     *runs: Annotated[str, Parameter(help="Runs to draw: folders, or starts of ids; by default those of the store that fit.")],
     store: StoreDir = DEFAULT_STORE,
@@ -68,8 +69,10 @@ def figure_command(
     toy: the hand-made optimum and one run of each kind of toy model, with their
     laws and tables. toy-plane: all runs of toy models beside the exact
     rate-distortion curves. overfitting: toy models trained on samples, from
-    'ratelab sweep alemi2018/overfitting'. All but phase also print what the runs are
-    worth, in nats, by exact sums over the law of the data.
+    'ratelab sweep alemi2018/overfitting'. These but phase also print what the runs are
+    worth, in nats, by exact sums over the law of the data. kl-bars: what runs were
+    measured for of KL(q(z) || m(z)), by marginal-kl and others, beside the rate
+    (Rosca et al. 2018, Fig. 1, 4 and 21).
     """
     from ratelab.cli.arrays import check_output
     from ratelab.report.look import to_png, to_svg
@@ -81,7 +84,7 @@ def figure_command(
     check_output(path, *SUFFIXES)
     drawn = FIGURES[name](runs, store)
     write_file(path, to_svg(drawn.figure).encode() if path.suffix == ".svg" else to_png(drawn.figure))
-    answer({"schema": 1, "figure": str(path), "runs": list(drawn.runs)}, as_json, lambda out: _print(path, drawn.runs, out))
+    answer({"schema": 1, "figure": str(path), "runs": list(drawn.runs)}, as_json, lambda out: _print(path, drawn, out))
 
 
 def _phase(runs: Sequence[str], store: Path) -> Drawn:
@@ -124,6 +127,17 @@ def _overfitting(runs: Sequence[str], store: Path) -> Drawn:
     return Drawn(overfitting_figure(_by_title(records), float(found[0].tables.entropy)), records)
 
 
+def _kl_bars(runs: Sequence[str], store: Path) -> Drawn:
+    from ratelab.analysis.divergence import divergences
+    from ratelab.analysis.records import at_conditions, read_record, read_records
+    from ratelab.cli.tables import divergences_table
+    from ratelab.report.kl_figure import kl_bars_figure
+
+    named = [each for run in runs for each in at_conditions(read_record(find_run(run, store)))]
+    found = divergences(named or read_records(store))
+    return Drawn(kl_bars_figure(found), [each.record() for each in found], lambda out: out.print(divergences_table(found)))
+
+
 def _by_title(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
@@ -136,23 +150,31 @@ FIGURES: dict[str, Callable[[Sequence[str], Path], Drawn]] = {
     "toy": _toy,
     "toy-plane": _toy_plane,
     "overfitting": _overfitting,
+    "kl-bars": _kl_bars,
 }
 
 
-def _print(path: Path, runs: Sequence[Mapping[str, Any]], out: Console) -> None:
-    """The file, and the median [lowest, highest] of every number over the runs of each title (and number of training points)."""
+def _print(path: Path, drawn: Drawn, out: Console) -> None:
+    """The file, and what is told of the runs."""
+    out.print(str(path))
+    if drawn.told is not None:
+        drawn.told(out)
+    elif drawn.runs:
+        _print_spreads(drawn.runs, out)
+
+
+def _print_spreads(runs: Sequence[Mapping[str, Any]], out: Console) -> None:
+    """The median [lowest, highest] of every number over the runs of each title (and number of training points)."""
     from ratelab.cli.tables import table
 
-    out.print(str(path))
     columns: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
         columns.setdefault(f"{run['title']}, N {run['examples']:g}" if "examples" in run else run["title"], []).append(run)
-    if columns:
-        made = table("median [lowest, highest]", *(f"{title} ({len(members)})>" for title, members in columns.items()))
-        for name, label in NUMBERS.items():
-            if name in runs[0]:
-                made.add_row(label, *(_spread([run[name] for run in members]) for members in columns.values()))
-        out.print(made)
+    made = table("median [lowest, highest]", *(f"{title} ({len(members)})>" for title, members in columns.items()))
+    for name, label in NUMBERS.items():
+        if name in runs[0]:
+            made.add_row(label, *(_spread([run[name] for run in members]) for members in columns.values()))
+    out.print(made)
 
 
 def _spread(values: Sequence[float]) -> str:

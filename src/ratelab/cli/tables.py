@@ -1,6 +1,6 @@
 """Tables for people: the estimates of a run, the plane of a store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,6 +11,7 @@ from ratelab.cli.wording import measured, plain
 from ratelab.core.estimate import Estimate, number_from_json
 
 if TYPE_CHECKING:
+    from ratelab.analysis.divergence import Divergence
     from ratelab.analysis.plane import Plane
     from ratelab.analysis.point import Point
 
@@ -89,6 +90,17 @@ def gaps_table(plane: "Plane") -> Table:
     for gap in plane.gaps:
         loss = Estimate(gap.found.mean, gap.found.stderr, gap.found.n, of=gap.found.of)
         made.add_row(gap.point.run, gap.rival.run, plain(gap.value), plain(gap.separate), measured(loss))
+    return made
+
+
+def divergences_table(found: "Sequence[Divergence]") -> Table:
+    """Estimates of KL(q(z) || m(z)), a line for each, a column for each run."""
+    from ratelab.analysis.divergence import ESTIMATES
+
+    made = table("nats ± standard error", *(f"{each.title}\n{each.run}>" for each in found))
+    for name, words in ESTIMATES.items():
+        if any(name in each.estimates for each in found):
+            made.add_row(words, *(measured(each.estimates[name]) if name in each.estimates else "" for each in found))
     return made
 
 
