@@ -55,7 +55,10 @@ def test_data_sets_have_panels_of_their_own_and_far_estimates_a_logarithmic_axis
     write_run(tmp_path, "aa", [20.0], 60.0, changes=changes(VALUES | {"marginal_kl_ratio": 25812.8}))
     write_run(tmp_path, "bb", [9.0], 60.0, given=recipe(data="omniglot"), changes=changes({"marginal_kl": 8.0}))
     figure = kl_bars_figure(divergences(read_records(tmp_path)))
-    assert [(axes.get_title(loc="left"), axes.get_yscale()) for axes in figure.axes] == [("digits", "symlog"), ("omniglot", "linear")]
+    assert [(axes.get_title(loc="left"), axes.get_yscale()) for axes in figure.axes] == [
+        ("digits", "symlog"),
+        ("omniglot", "linear"),
+    ]
 
 
 def test_a_store_that_was_not_measured_says_how(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def divergences(records: Sequence[Record]) -> list[Divergence]:
     """
     measured = [record for record in records if record.status == "done" and len(_known(record)) > 1]
     if not measured:
-        raise UserError("no run given was measured for KL(q(z) || m(z)); 'ratelab evaluate RUN --estimators marginal-kl' does so")
+        raise UserError(
+            "no run given was measured for KL(q(z) || m(z)); 'ratelab evaluate RUN --estimators marginal-kl' does so"
+        )
     labelled = points(measured)
     titles = [str(point.record.recipe.get("title", "")) for point in labelled]
     if "" in titles or len(set(titles)) < len(titles):

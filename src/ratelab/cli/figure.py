@@ -49,7 +49,9 @@ class Drawn:
 
 
 def figure_command(
-    name: Annotated[str, Parameter(help="phase (Alemi et al. 2018, Fig. 1), toy (Fig. 2), toy-plane, overfitting, or kl-bars.")],
+    name: Annotated[
+        str, Parameter(help="phase (Alemi et al. 2018, Fig. 1), toy (Fig. 2), toy-plane, overfitting, or kl-bars.")
+    ],
     /,
     *runs: Annotated[str, Parameter(help="Runs to draw: folders, or starts of ids; by default those of the store that fit.")],
     store: StoreDir = DEFAULT_STORE,

@@ -32,7 +32,8 @@ def kl_bars_figure(found: Sequence[Divergence]) -> Figure:
             panel.set_title(data, loc="left")
         axes[0].set_ylabel("KL(q(z) || m(z)) (nats)")
         keys = [
-            Patch(facecolor=_LOOKS[name], edgecolor=INK, linewidth=0.7, label=ESTIMATES[name].replace("-", "–")) for name in names
+            Patch(facecolor=_LOOKS[name], edgecolor=INK, linewidth=0.7, label=ESTIMATES[name].replace("-", "–"))
+            for name in names
         ]
         figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), 4))
     return figure
