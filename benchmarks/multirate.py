@@ -32,7 +32,7 @@ class Variant:
     ``hidden``: units of both networks. ``heads``: gates on the encoder's heads; ``latents``: on the latents as the decoder takes them;
     ``shifts``: beside the scales. ``tempered``: the encoder's head writes a Gaussian that is raised to 1 / beta and multiplied with the
     marginal. ``power``: an example's loss is weighed by beta to this. ``ends``: betas are drawn with more weight on the range's ends.
-    ``warm``: the share of the training over which all beta rise from 0.
+    ``warm``: the share of the training over which all beta rise from 0. ``decay``: the learning rate falls to 0 by a cosine.
     """
 
     hidden: int = 200
@@ -46,6 +46,7 @@ class Variant:
     warm: float = 0.0
     lr: float = 1e-3
     epochs: int = 20
+    decay: bool = False
 
 
 VARIANTS = {
@@ -62,6 +63,11 @@ VARIANTS = {
     "wide": Variant(hidden=400),
     "longer-ends": Variant(ends=True, epochs=38),
     "wide-ends": Variant(hidden=400, ends=True, epochs=23, power=-0.15),
+    "wide-ends-decay": Variant(hidden=400, ends=True, epochs=23, power=-0.15, lr=1.5e-3, decay=True),
+    "wide-decay-even": Variant(hidden=400, ends=True, epochs=23, lr=1.5e-3, decay=True),
+    "wide-decay-fast": Variant(hidden=400, ends=True, epochs=23, lr=2e-3, decay=True),
+    "longer-decay": Variant(ends=True, epochs=38, lr=1.5e-3, decay=True),
+    "wide-longer-decay": Variant(hidden=400, ends=True, epochs=38, lr=1.5e-3, decay=True),
 }
 
 
@@ -135,6 +141,9 @@ def train(net: nn.Module, x: Tensor, variant: Variant, beta: float | None = None
     steps, step, began = variant.epochs * -(-len(x) // BATCH), 0, time.process_time()
     for _ in range(variant.epochs):
         for rows in torch.randperm(len(x), generator=draws).split(BATCH):
+            if variant.decay:
+                for group in optimiser.param_groups:
+                    group["lr"] = variant.lr * 0.5 * (1 + math.cos(math.pi * step / steps))
             step += 1
             log_beta = torch.full((len(rows),), math.log(beta or 1.0)) if beta else over_range(len(rows), variant, draws)
             distortion, spent = net(x[rows], log_beta)
@@ -168,18 +177,22 @@ def flat(data: Dataset, split: str, count: int) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variants", nargs="*", choices=["separate", *VARIANTS], default=["separate", "gates"])
+    parser.add_argument("--hidden", type=int, default=200, help="units of the separate models")
+    parser.add_argument("--decay", action="store_true", help="the separate models' learning rate falls to 0 by a cosine too")
+    asked = parser.parse_args()
     torch.set_num_threads(1)
     data = Circumstances().dataset(resolve({"data": "static-mnist", "model": "vae"}))
     x, held_out = flat(data, "train", IMAGES), flat(data, "test", MEASURED)
     base, one = {}, 0.0
     for beta in BETAS:
         torch.manual_seed(0)
-        net: nn.Module = Separate()
-        one += train(net, x, Variant(), beta) / len(BETAS)
+        net: nn.Module = Separate(asked.hidden)
+        one += train(net, x, Variant(lr=1.5e-3 if asked.decay else 1e-3, decay=asked.decay), beta) / len(BETAS)
         base[beta] = measure(net, held_out, beta)
     print("beta".ljust(22), "cost", *(f"{beta:>7g}" for beta in BETAS))
+    print("separate: D + beta R".ljust(22), "    ", *(f"{base[beta][0] + beta * base[beta][1]:7.1f}" for beta in BETAS))
     print("separate: R".ljust(22), "   1", *(f"{base[beta][1]:7.1f}" for beta in BETAS), flush=True)
-    for name in (v for v in parser.parse_args().variants if v != "separate"):
+    for name in (v for v in asked.variants if v != "separate"):
         torch.manual_seed(0)
         net = OneForAll(VARIANTS[name])
         cost = train(net, x, VARIANTS[name]) / one

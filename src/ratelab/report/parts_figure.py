@@ -16,10 +16,11 @@ from matplotlib.lines import Line2D
 from ratelab.analysis.family import PARTS
 from ratelab.analysis.plane import Plane
 from ratelab.analysis.point import Point
-from ratelab.report.look import COLOURS, MARKERS, new_figure, style
+from ratelab.report.look import COLOURS, GREY, MARKERS, new_figure, style
 from ratelab.report.plane_figure import draw_limits, draw_lines, height, staircase
 
 _ORDER = (COLOURS[0], COLOURS[2], COLOURS[1], *COLOURS[3:])
+_TOLD_BY = {"encoder": "filling", "decoder": "shade", "marginal": "shape"}
 _FILLS = ("full", "none", "left", "bottom", "right", "top")
 
 
@@ -44,10 +45,10 @@ def parts_figure(plane: Plane, total: bool = False) -> Figure:
             axes.set_title(f"({number}) frontiers by {part}", loc="left")
         for axes in panels:
             axes.label_outer()
-        lines = [line for line in panels[0].lines if line.get_gid()]
-        figure.legend(
-            handles=[*lines, *looks.legend()], loc="outside lower center", ncols=4, title="panel (i)", alignment="left"
-        )
+        columns = [[line for line in panels[0].lines if line.get_gid()], *looks.legend()]
+        depth = max(map(len, columns))
+        handles = [entry for column in columns for entry in (*column, *[_word("")] * (depth - len(column)))]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(columns), title="panel (i)", alignment="left")
     return figure
 
 
@@ -76,19 +77,20 @@ class _Looks:
         """Line properties of one run's mark."""
         return self._properties(**{part: point.traits.get(part, "none") for part in PARTS})
 
-    def legend(self) -> list[Line2D]:
-        """One entry per kind of each part that differs, the other parts at their first kind."""
+    def legend(self) -> list[list[Line2D]]:
+        """One column for each part that differs: what of the mark tells it, then its kinds in grey but for the decoder's shades."""
         first = {part: kinds[0] for part, kinds in self.kinds.items()}
-        return [
-            Line2D([], [], label=f"{part} {kind}", **self._properties(**{**first, part: kind}))
-            for part, kinds in self.kinds.items()
-            if len(kinds) > 1
-            for kind in kinds
-        ]
+        columns = []
+        for part, kinds in self.kinds.items():
+            if len(kinds) > 1:
+                looks = [self._properties(**{**first, part: kind}, colour=None if part == "decoder" else GREY) for kind in kinds]
+                entries = [Line2D([], [], label=kind, **look) for kind, look in zip(kinds, looks, strict=True)]
+                columns.append([_word(f"{part}, by {_TOLD_BY[part]}"), *entries])
+        return columns
 
-    def _properties(self, encoder: str, decoder: str, marginal: str) -> dict[str, Any]:
+    def _properties(self, encoder: str, decoder: str, marginal: str, colour: Any = None) -> dict[str, Any]:
         count = max(len(self.kinds["decoder"]) - 1, 1)
-        colour = _lighter(COLOURS[0], 0.62 * self.kinds["decoder"].index(decoder) / count)
+        colour = colour or _lighter(COLOURS[0], 0.62 * self.kinds["decoder"].index(decoder) / count)
         return {
             "linestyle": "none",
             "marker": MARKERS[self.kinds["marginal"].index(marginal) % len(MARKERS)][0],
@@ -99,6 +101,11 @@ class _Looks:
             "markeredgewidth": 1.1,
             "zorder": 3,
         }
+
+
+def _word(text: str) -> Line2D:
+    """An entry of a legend that is a word and no mark."""
+    return Line2D([], [], linestyle="none", label=text)
 
 
 def _kinds(points: Sequence[Point], part: str) -> list[str]:
