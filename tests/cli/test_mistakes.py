@@ -52,6 +52,7 @@ RECIPES = {
     "sweep tiny.yaml objective.beta=log:0:1:3": "log: needs positive ends",
     "sweep tiny.yaml seed=0,1 --workers 0": "workers: 0 is too few",
     "sweep": "RECIPE is missing; see 'ratelab sweep --help'",
+    "sweep tiny.yaml model.latent_dim=[2,9] objective.beta=[1,2,3] seed=0,1": "objective.beta: 3 weights for a model of 2 layer",
     "sweep tiny.yaml --engine rya": "unknown engine 'rya'; did you mean 'ray'?",
     "sweep tiny.yaml --engine ray --engine-option adress=x": "engine ray.adress: unknown key 'adress'; did you mean 'address'?",
     "sweep tiny.yaml --engine ray --engine-option gpus": "engine option 'gpus': expected KEY=VALUE, e.g. gpus=0.25",

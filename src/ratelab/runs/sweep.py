@@ -12,11 +12,12 @@ from typing import Any
 
 from ratelab.core.errors import UserError
 from ratelab.runs.circumstances import Circumstances
+from ratelab.runs.code import named_code
 from ratelab.runs.engines import Engine, Lost, Made, Task, Unseen, check_name, open_engine
 from ratelab.runs.execute import Run, fail, reason
 from ratelab.runs.recipe import Recipe
 from ratelab.runs.results import Results, finished
-from ratelab.runs.together import Together, choose
+from ratelab.runs.together import Together, choose, kind
 from ratelab.store import Store, unfinished_stacks
 
 TRIES = 3
@@ -177,6 +178,21 @@ def results_of(store: Store, run: str) -> Results | None:
         return None  # a damaged file is the worker's to report
 
 
+def check_some_fit(runs: Mapping[str, Recipe], store: Store, under: Circumstances) -> None:
+    """:class:`UserError` where the parts of no run fit each other or the data: the mistake is the whole sweep's, and nothing is begun."""
+    on_cpu, mistakes = replace(under, device="cpu"), []
+    for recipe in {kind(recipe): recipe for recipe in reversed(runs.values())}.values():
+        if any(named_code(recipe.document())):
+            return  # code of your own runs in the workers alone
+        try:
+            Run(recipe, store, on_cpu).check()
+        except UserError as error:
+            mistakes.append(error)
+        else:
+            return
+    raise mistakes[-1]
+
+
 def sweep(
     recipes: Sequence[Recipe],
     store: Store,
@@ -197,7 +213,8 @@ def sweep(
     ``options`` are the engine's. ``on_choice`` is told what was picked and why. None of these changes a run's identity, and results change
     by no more than float32 rounding. ``on_result(done, total, results)`` is called as runs end.
     A run that fails is among the results with status ``failed`` and its ``why``, and is tried again by the next sweep.
-    Raises :class:`UserError` where there is nothing to run, the data of a recipe cannot be had, or the engine cannot work.
+    Raises :class:`UserError` where there is nothing to run, the data of a recipe cannot be had, no run's parts fit each other, or the
+    engine cannot work.
     """
     if not recipes:
         raise UserError("the sweep has no runs; give at least one value for every key")
@@ -208,6 +225,7 @@ def sweep(
     here = under if engine == "local" else replace(under, device="auto")  # the driver may have no GPU
     runs = {run.folder.id: run.recipe for run in (Run(recipe, store, here) for recipe in recipes)}
     over = all(results_of(store, run) is not None for run in runs)
+    check_some_fit(runs, store, under)
     opened = open_engine("local" if over else engine, {} if over else options or {}, store.path, under, workers, len(runs))
     try:
         return Sweep(runs, store, here, opened, together, on_result, on_choice).run()
