@@ -74,5 +74,5 @@ def test_probabilities_do_not_compare_with_densities_nor_with_runs_that_are_not_
     with pytest.raises(UserError, match=r"gives densities and run .* probabilities"):
         paired(one, other)
     assert paired(one, other, "rate").mean == 0.0
-    with pytest.raises(UserError, match=r"no measurements to compare \(running\); choose one that is done"):
+    with pytest.raises(UserError, match=r"no measurements to compare \(stopped\); choose one that is done"):
         paired(one, read_record(write_run(tmp_path, "c", status="running")))

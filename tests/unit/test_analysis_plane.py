@@ -35,15 +35,17 @@ def test_infinite_unknown_and_unfinished_runs_are_listed_and_never_on_the_plane(
     grey = Estimate(0.0, 0.1, 9, of="reconstruction loss (no likelihood)", bound="estimate").to_json()
     write_run(tmp_path, "grey", [0.0], 0.0, changes={"distortion": grey})
     write_run(tmp_path, "hot", status="diverged", why="NaN in epoch 2")
-    write_run(tmp_path, "slow", status="running")
+    slow = write_run(tmp_path, "slow", status="running")
     chosen = plane(tmp_path)
+    with slow.locked():
+        assert {p.run: p.apart for p in plane(tmp_path).apart}[slow.id] == "running"
     assert [p.run for p in chosen.shown] == [run_id("good")]
     assert {p.run: p.apart for p in chosen.apart} == {
         run_id("ae"): "the rate is infinite",
         run_id("gan"): "the distortion is unknown: the generator has no likelihood",
         run_id("grey"): "the distortion is an estimate without a guaranteed side: reconstruction loss (no likelihood)",
         run_id("hot"): "diverged: NaN in epoch 2",
-        run_id("slow"): "running",
+        run_id("slow"): "stopped",
     }
     assert [p.run for p in chosen.frontier] == [p.run for p in chosen.hull] == [run_id("good")]
 
@@ -174,7 +176,7 @@ def test_a_store_without_results_is_a_users_mistake(tmp_path: Path) -> None:
         planes(tmp_path)
     write_run(tmp_path, "slow", status="running")
     write_run(tmp_path, "hot", status="failed", why="killed")
-    with pytest.raises(UserError, match=r"no finished run \(1 failed, 1 running\)"):
+    with pytest.raises(UserError, match=r"no finished run \(1 failed, 1 stopped\)"):
         planes(tmp_path)
 
 

@@ -98,7 +98,7 @@ def test_every_estimate_says_what_it_claims(page: Reader) -> None:
 
 def test_failures_are_listed_with_their_reasons(page: Reader) -> None:
     assert f"{run_id('b0ad')} : diverged: the loss became NaN in epoch 3." in page.text
-    assert f"{run_id('f00f')} : running." in page.text
+    assert f"{run_id('f00f')} : stopped." in page.text
     drawn = [run for family in page.data["planes"]["data-1"]["families"] for run in family["runs"]]  # type: ignore[index]
     assert len(drawn) == 18
     assert not {run_id("b0ad"), run_id("de7e"), run_id("f00f")} & set(drawn)

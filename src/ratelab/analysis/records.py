@@ -25,7 +25,7 @@ class Record:
 
     folder: RunFolder
     recipe: Mapping[str, Any]
-    status: str = "running"
+    status: str = "stopped"
     why: str = ""
     estimates: Estimates = field(default_factory=dict)
     validation: Estimates = field(default_factory=dict)
@@ -104,7 +104,7 @@ def record_at(record: Record, betas: tuple[float, ...] | None) -> Record:
 
 
 def read_record(folder: RunFolder) -> Record:
-    """The run in one folder; a run without results is still running (or was killed).
+    """The run in one folder; one without results is ``running`` while a live process makes it, else ``stopped``.
 
     Raises :class:`UserError` where a file of it is damaged or was written by a newer RateLab.
     """
@@ -112,7 +112,7 @@ def read_record(folder: RunFolder) -> Record:
     return Record(
         folder=folder,
         recipe=folder.recipe(),
-        status=str(results.get("status", "running")),
+        status=str(results.get("status") or ("running" if folder.held() else "stopped")),
         why=str(results.get("why", "")),
         estimates=_estimates(results.get("estimates", {})),
         validation=_estimates(results.get("validation", {})),
