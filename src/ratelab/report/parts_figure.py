@@ -83,7 +83,9 @@ class _Looks:
         columns = []
         for part, kinds in self.kinds.items():
             if len(kinds) > 1:
-                looks = [self._properties(**{**first, part: kind}, colour=None if part == "decoder" else GREY) for kind in kinds]
+                looks = [
+                    self._properties(**{**first, part: kind}, colour=None if part == "decoder" else GREY) for kind in kinds
+                ]
                 entries = [Line2D([], [], label=kind, **look) for kind, look in zip(kinds, looks, strict=True)]
                 columns.append([_word(f"{part}, by {_TOLD_BY[part]}"), *entries])
         return columns
