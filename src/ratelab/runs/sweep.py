@@ -181,7 +181,7 @@ def results_of(store: Store, run: str) -> Results | None:
 def check_some_fit(runs: Mapping[str, Recipe], store: Store, under: Circumstances) -> None:
     """:class:`UserError` where the parts of no run fit each other or the data: the mistake is the whole sweep's, and nothing is begun."""
     on_cpu, mistakes = replace(under, device="cpu"), []
-    for recipe in {kind(recipe): recipe for recipe in reversed(runs.values())}.values():
+    for recipe in {kind(recipe): recipe for recipe in runs.values()}.values():
         if any(named_code(recipe.document())):
             return  # code of your own runs in the workers alone
         try:
@@ -190,7 +190,7 @@ def check_some_fit(runs: Mapping[str, Recipe], store: Store, under: Circumstance
             mistakes.append(error)
         else:
             return
-    raise mistakes[-1]
+    raise mistakes[0]
 
 
 def sweep(
