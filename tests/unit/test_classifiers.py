@@ -14,8 +14,9 @@ from ratelab.core.errors import UserError
 from ratelab.core.estimate import Estimate
 from ratelab.evaluation import evaluate
 from ratelab.models import MODELS
+from ratelab.models.classifier import cropped_and_flipped
 from ratelab.networks.classifiers import CLASSIFIERS
-from ratelab.runs import Circumstances, execute, resolve
+from ratelab.runs import Circumstances, execute, expand, read_recipe, resolve
 from ratelab.store import Store
 
 
@@ -29,9 +30,10 @@ def classes(n: int = 60, channels: int = 1, side: int = 8, labels: bool = True) 
     return Dataset("stripes", Support.BINARY, split, split, split)
 
 
-def made(dataset: Dataset, network: str = "mnist") -> Any:
+def made(dataset: Dataset, network: str = "mnist", augment: str = "none") -> Any:
     torch.manual_seed(0)
-    return MODELS.build(MODELS.resolve({"name": "classifier", "network": network}, "model"), dataset)
+    node = {"name": "classifier", "network": network, "augment": augment}
+    return MODELS.build(MODELS.resolve(node, "model"), dataset)
 
 
 @pytest.mark.spec("HV37", "HV38")
@@ -51,6 +53,7 @@ def test_the_networks_have_their_known_parameter_counts(
     assert network(x).shape == (2, 10)
 
 
+@pytest.mark.spec("HV36")
 def test_the_mnist_network_goes_through_9216_and_128_features() -> None:
     network = CLASSIFIERS.build({"name": "mnist"}, (1, 28, 28), 10)
     maps, dense = network.stages
@@ -91,6 +94,26 @@ def test_dropout_draws_from_the_given_noise_and_only_in_training() -> None:
     assert torch.allclose(
         -model.log_probs(batch.x).gather(1, batch.y[:, None]).squeeze(), model(batch, LiveNoise(0)).distortion[0]
     )
+
+
+def test_training_images_are_cropped_and_mirrored_anew_at_every_look() -> None:
+    x = torch.arange(1.0, 1 + 400 * 2 * 5 * 6).view(400, 2, 5, 6)
+    seen = cropped_and_flipped(x, LiveNoise(0))
+    wide = torch.nn.functional.pad(x, (4, 4, 4, 4))
+    windows = {(i, j): wide[:, :, i : i + 5, j : j + 6] for i in range(9) for j in range(9)}
+    fits = torch.stack(
+        [(seen == w.flip(-1) if m else seen == w).flatten(1).all(1) for w in windows.values() for m in (False, True)]
+    )
+    assert fits.any(0).all()
+    counts = fits.sum(1).view(81, 2)  # each place and its mirror image, about 400 / 162 times
+    assert (counts.sum(1) > 0).sum() > 70
+    assert abs(counts.sum(0)[0] / counts.sum() - 0.5) < 4 * 0.5 / 20
+    model = made(classes(), augment="crop-flip")
+    batch = Batch(torch.as_tensor(classes().train.x[:6]).float(), y=torch.as_tensor(classes().train.y[:6]))
+    plain = made(classes())
+    plain.load_state_dict(model.state_dict())
+    assert not torch.equal(model(batch, LiveNoise(0)).distortion, plain(batch, LiveNoise(0)).distortion)
+    assert torch.equal(model.eval()(batch, LiveNoise(0)).distortion, plain.eval()(batch, LiveNoise(0)).distortion)
 
 
 def test_dropout_keeps_the_mean() -> None:
@@ -235,6 +258,18 @@ def test_the_classifier_is_a_run_of_the_store_trained_once_on_the_models_own_dat
     assert len(store.runs()) == 3  # two models, one classifier
     chosen = plane(store.path)
     assert {p.run: p.apart for p in chosen.apart} == {helper.id: "its distortion is of the label, not of the example"}
+
+
+@pytest.mark.slow
+@pytest.mark.spec("HV36")
+def test_two_epochs_tell_98_of_100_rounded_digits_apart(real_data: Path, tmp_path: Path) -> None:
+    (recipe,) = expand(read_recipe("xiao2023/mnist-classifier"), ["training.epochs=2"])
+    assert recipe.data["binarise"] == "round"
+    results = execute(recipe, Store.create(tmp_path / "runs"), Circumstances(data_folder=real_data))
+    found = Estimate.from_json(results["estimates"]["accuracy"])
+    print(found)
+    assert found.n == 10_000
+    assert found.value >= 0.98
 
 
 def test_a_recipe_of_no_classifier_or_of_images_it_cannot_take_is_refused_before_training(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ A schedule is a frozen description (it is part of a run's recipe) that maps an e
 through the third), to a factor. It works on floats and on tensors alike, so that it can sit inside a pure loss function.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -61,6 +62,36 @@ class ConstantThenLinear:
         if self.constant >= 1:
             return 1.0
         return clamp((epochs - epoch) / (epochs * (1.0 - self.constant)), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ConstantThenCosine:
+    """1 until ``constant`` of the training is over, then along half a cosine to 0 at its end (Loshchilov and Hutter 2017).
+
+    >>> s = ConstantThenCosine(constant=0.0)
+    >>> s(0, 200), round(s(50, 200), 4), s(200, 200)
+    (1.0, 0.8536, 0.0)
+    """
+
+    constant: float = 0.0
+
+    def __call__(self, epoch: float, epochs: float) -> float:
+        left: float = ConstantThenLinear(self.constant)(epoch, epochs)
+        return 0.5 - 0.5 * math.cos(math.pi * left)
+
+
+@dataclass(frozen=True)
+class PerEpoch:
+    """``factor`` to the power of the epochs that are over: a step down at the end of each.
+
+    >>> PerEpoch(0.5)(0, 14), PerEpoch(0.5)(2.7, 14)
+    (1.0, 0.25)
+    """
+
+    factor: float
+
+    def __call__(self, epoch: float, epochs: float) -> float:
+        return self.factor ** math.floor(epoch)
 
 
 @dataclass(frozen=True)

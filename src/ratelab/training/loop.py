@@ -17,7 +17,7 @@ from ratelab.core.objective import Objective, Player, State, Turn
 from ratelab.training import checkpoint
 from ratelab.training.layout import lay_out
 from ratelab.training.loader import Loader
-from ratelab.training.optimisers import OPTIMISERS, Adam
+from ratelab.training.optimisers import OPTIMISERS, Optimiser
 from ratelab.training.plan import Plan
 from ratelab.training.precision import arithmetic
 from ratelab.training.tally import Tally
@@ -70,7 +70,7 @@ class Trainer:
         )
         self.validation_loader = Loader(dataset, dataset.validation, max(plan.batch_size, 500), device=device)
         self.players: tuple[Player, ...] = objective.players(model)
-        self.optimisers = [OPTIMISERS.build(optimiser, list(player.parameters)) for player in self.players]
+        self.optimisers: list[Optimiser] = [OPTIMISERS.build(optimiser, list(player.parameters)) for player in self.players]
         self.state: State = objective.initial_state()
         self.good = self._snapshot()
         self.best = self.good
@@ -115,7 +115,7 @@ class Trainer:
         row["seconds"] = time.perf_counter() - started
         return row
 
-    def _take_turn(self, player: Player, optimiser: Adam, batch: Batch, tally: Tally) -> None:
+    def _take_turn(self, player: Player, optimiser: Optimiser, batch: Batch, tally: Tally) -> None:
         """One optimiser step. A method of its own, so that a step's tensors are freed before the next step asks for memory."""
         with arithmetic(self.plan.precision, self.device):
             turn = player.loss(self.model, batch, self.streams["training"], self.state)

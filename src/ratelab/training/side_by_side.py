@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ratelab.training.loop import Trainer
+from ratelab.training.optimisers import Adam, Optimiser
 from ratelab.training.stacked_adam import StackedAdam, leave
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class SideBySide:
         names = {id(parameter): name for name, parameter in self.pair.named_parameters()}
         self.learned = [[names[id(p)] for p in optimiser.parameters] for optimiser in members[0].optimisers]
         self.optimisers = [
-            StackedAdam([member.optimisers[position] for member in members], [self.stacked[name] for name in learned])
+            StackedAdam([adam(member.optimisers[position]) for member in members], [self.stacked[name] for name in learned])
             for position, learned in enumerate(self.learned)
         ]
 
@@ -68,7 +69,7 @@ class SideBySide:
             for parameter in (*member.model.parameters(), *member.objective.parameters()):
                 parameter.data = parameter.data.clone()
             for optimiser in member.optimisers:
-                leave(optimiser)
+                leave(adam(optimiser))
 
 
 def _parameters(pairs: Sequence[Pair]) -> Tensors:
@@ -83,3 +84,9 @@ def _parameters(pairs: Sequence[Pair]) -> Tensors:
 def _named(members: Sequence[Tensors]) -> dict[str, list[Tensor]]:
     """Each name's tensors, one for each member."""
     return {name: [member[name] for member in members] for name in members[0]}
+
+
+def adam(optimiser: Optimiser) -> Adam:
+    """The optimiser itself: only Adam stacks, which :func:`~ratelab.training.stackable.refusal` has seen to."""
+    assert isinstance(optimiser, Adam)
+    return optimiser

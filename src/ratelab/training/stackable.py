@@ -16,6 +16,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from ratelab.training.layout import foreign
 from ratelab.training.loop import Trainer
+from ratelab.training.optimisers import Adam
 
 _REGISTERED = {"_parameters", "_buffers", "_modules"}
 
@@ -28,6 +29,8 @@ def refusal(trainer: Trainer) -> str | None:
         return f"model '{type(trainer.model).__name__}' does not stack"
     if trainer.model.conditioning is not None:
         return "one model for the whole curve is trained by itself"
+    if not all(isinstance(optimiser, Adam) for optimiser in trainer.optimisers):
+        return f"optimiser '{type(trainer.optimisers[0]).__name__}' does not stack, 'Adam' does"
     for module in _modules(trainer):
         if isinstance(module, (_BatchNorm, _DropoutNd)):
             return f"'{type(module).__name__}' changes or draws in the forward pass"
