@@ -56,9 +56,7 @@ def test_rates_fall_as_their_schedules_say() -> None:
     assert [steps.at(e, 14) for e in (0, 1, 2, 13)] == pytest.approx([1.0, 0.7, 0.49, 0.7**13])
     assert steps.inner.param_groups[0]["lr"] == pytest.approx(0.7**13)
     cosine = Sgd(weight, lr=0.01, constant=0.0)
-    assert [cosine.at(e, 60) for e in (0, 15, 30, 60)] == pytest.approx(
-        [0.01, 0.005 * (1 + math.cos(math.pi / 4)), 0.005, 0.0]
-    )
+    assert [cosine.at(e, 60) for e in (0, 15, 30, 60)] == pytest.approx([0.01, 0.005 * (1 + math.cos(math.pi / 4)), 0.005, 0.0])
     late = Sgd(weight, lr=0.01, constant=0.5)
     assert [late.at(e, 60) for e in (0, 30, 45, 60)] == pytest.approx([0.01, 0.01, 0.005, 0.0])
     assert Sgd(weight, lr=0.01, constant=0.5, fall="linear").at(37.5, 60) == pytest.approx(0.0075)

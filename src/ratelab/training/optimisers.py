@@ -4,7 +4,6 @@ Normalised gradients: each parameter tensor's gradient is divided by its own L2 
 2017; the optimiser of Alemi et al. 2018, App. F.4). SGD and Adadelta are those of Xiao and Bamler 2023's classifiers.
 """
 
-from abc import ABC
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -22,7 +21,7 @@ Factor = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Optimiser(ABC):
+class Optimiser:
     """One player's optimiser: an ``inner`` one of torch's, and the ``schedule`` that ``lr`` is multiplied by, epoch by epoch."""
 
     normalise: bool = False
