@@ -11,7 +11,7 @@ FAST = ("training.epochs=2", "training.passes=5")
 def test_the_phase_diagram_needs_no_run(cli: Cli, place: Path) -> None:
     assert cli("figure", "phase", "--json").json() == {"schema": 1, "figure": "phase.svg", "runs": []}
     assert (place / "phase.svg").read_text().startswith("<svg")
-    assert cli("figure", "phase", "abc").line() == "figure 'phase' shows no runs; leave them out"
+    assert cli("figure", "phase", "abc").line() == "figure 'phase' takes no RUNS; leave them out"
 
 
 @pytest.mark.spec("RD60")

@@ -1,6 +1,5 @@
 """Grids of two-layer models: cells, holes, figures, and their place on the page."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -9,39 +8,12 @@ import pytest
 
 from ratelab.analysis.landscape import landscapes, score
 from ratelab.analysis.plane import Plane, plane
-from ratelab.core.estimate import Estimate
 from ratelab.report import write_report
 from ratelab.report.landscape_figure import landscape_figure, landscape_figures
 from ratelab.report.look import to_png
 from ratelab.store import Store
+from synthetic_grid import AXIS, TWO, write_grid
 from synthetic_store import recipe, run_id, write_run
-
-AXIS = (0.1, 1.0, 10.0)
-TWO = {"name": "hierarchy", "latent_dim": [4, 8], "encoder": {"name": "gaussian"}, "decoder": {"name": "mlp"}}
-
-
-def write_grid(store: Path, axis: tuple[float, ...] = AXIS, holes: tuple[tuple[float, float], ...] = ()) -> Path:
-    """A grid of imaginary models: each layer's rate falls in its own price, PSNR rises with the total, kNN with the top layer's."""
-    for a in axis:
-        for b in axis:
-            if (a, b) in holes:
-                continue
-            rates = [6 / (1 + a), 14 / (1 + b) + 2 / (1 + a)]
-            found = {
-                "psnr": Estimate(10 + 2 * math.log(sum(rates)), 0.1, 200, of="psnr", bound="estimate", unit="dB").to_json(),
-                "accuracy_knn": [
-                    Estimate(
-                        0.9 - 0.4 / (1 + rates[0]) - 0.01 * rates[i], 0.02, 200, of="knn", bound="estimate", unit="1"
-                    ).to_json()
-                    for i in range(2)
-                ],
-            }
-            given: dict[str, Any] = recipe(1.0, TWO)
-            given["objective"]["beta"] = [a, b]
-            folder = write_run(store, f"{a:g}x{b:g}", rates, 30 - 0.8 * sum(rates), given=given, changes=found)
-            results = folder.results() or {}
-            folder.write_results({**results, "validation": {**results["validation"], **found}})
-    return store
 
 
 @pytest.fixture(scope="module")

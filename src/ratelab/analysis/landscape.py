@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from ratelab.analysis.choice import Task, prices
+from ratelab.analysis.choice import Task, prices, tasks
+from ratelab.analysis.geometry import best_for_rate
 from ratelab.analysis.point import Point
 
 Cell = tuple[float, float]
 """beta of the top layer, beta of the lower one."""
 DISTORTION = "distortion"
+FEWEST = 3  # runs with a score that make a picture of it
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,16 @@ class Landscape:
     upper: tuple[float, ...]
     lower: tuple[float, ...]
     cells: dict[Cell, Point]
+
+    @property
+    def points(self) -> list[Point]:
+        """The runs of the grid, in the order in which the store lists them."""
+        return list(self.cells.values())
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """Every score that runs of this grid were measured with; best runs and hulls are of the grid alone."""
+        return tasks(self.points)
 
     @property
     def missing(self) -> list[Cell]:
@@ -49,3 +62,17 @@ def score(point: Point, task: Task | None) -> float | None:
     if task is None:
         return point.distortion.value
     return task.values[point.run].value if point.run in task.values else None
+
+
+def measured(land: Landscape, task: Task | None) -> list[Point]:
+    """The runs of a grid that have a score."""
+    return [p for p in land.points if score(p, task) is not None]
+
+
+def optimal(land: Landscape, task: Task | None) -> list[Point]:
+    """The best runs of a grid for a given total rate, by rising rate, by the very numbers that a figure shows: those of the test split."""
+    points = measured(land, task)
+    if not points:
+        return []
+    heights = [(p.rate.value, score(p, task) or 0.0) for p in points]
+    return [points[i] for i in best_for_rate(heights, task is not None and task.higher)]

@@ -56,6 +56,9 @@ def evaluate_command(
     replaces its estimates. 'all' takes what a run has not been measured for yet,
     with its default options, and says what the model does not allow.
 
+    RUN may be a store: then every finished run in it is measured, and those that an estimator
+    does not suit are named and left out.
+
     RUN@beta=0.5 measures one model for many betas at any beta of its range, and adds
     the point to the run's others.
     """
@@ -64,10 +67,12 @@ def evaluate_command(
         return
     if run is None:
         raise UserError("RUN is missing; see 'ratelab evaluate --help'")
-    folders = [(find_run(own, store), betas) for own, betas in map(parted, (run, *more))]
+    folders = [each for name in (run, *more) for each in _named(name, store)]
     under, everything = circumstances(device, allow_code), estimators == ALL
-    nodes = parse_estimators(None if everything else estimators)
-    found = [measure(folder, None if everything else nodes, under, betas) for folder, betas in folders]
+    nodes = None if everything else parse_estimators(estimators)
+    found = [done for folder, betas, alone in folders if (done := _measure_one(folder, nodes, under, betas, alone)) is not None]
+    if not found:
+        raise UserError(f"no run of the store {run} could be measured")
 
     def text(out: Console) -> None:
         from ratelab.cli.tables import estimates_table
@@ -76,6 +81,30 @@ def evaluate_command(
             out.print(f"run {results['run']}: test split", estimates_table(results))
 
     answer({"schema": 1, "runs": found}, as_json, text)
+
+
+def _named(name: str, store: Path) -> list[tuple["RunFolder", tuple[float, ...] | None, bool]]:
+    """The run that a name means, or all finished runs of the store that it means; with its betas, and whether it was asked for alone."""
+    from ratelab.store import Store
+    from ratelab.store.store import MARK
+
+    if (Path(name) / MARK).is_file():
+        return [(folder, None, False) for folder in Store(name).runs() if (folder.results() or {}).get("status") == "done"]
+    own, betas = parted(name)
+    return [(find_run(own, store), betas, True)]
+
+
+def _measure_one(
+    folder: "RunFolder", nodes: Sequence[Node] | None, under: "Circumstances", betas: tuple[float, ...] | None, alone: bool
+) -> Results | None:
+    """As :func:`measure`; of a whole store, None and a line for a run that does not allow it."""
+    try:
+        return measure(folder, nodes, under, betas)
+    except UserError as error:
+        if alone:
+            raise
+        say(f"run {folder.id}: left out: {error}")
+        return None
 
 
 def _foreign(folder: Path | None, data: str | None, run: str | None, estimators: str | None, as_json: bool) -> None:

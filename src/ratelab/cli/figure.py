@@ -1,4 +1,4 @@
-"""``ratelab figure``: one figure of a paper, drawn from stored runs."""
+"""``ratelab figure``: one figure or table of a paper, drawn from stored runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,23 +40,57 @@ NUMBERS = {
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A figure, and what is known of the runs in it."""
+class Asked:
+    """What the command line asks a figure for."""
 
-    figure: "Figure"
+    runs: Sequence[str]
+    store: Path
+    data: str | None = None
+    score: str | None = None
+
+    def only(self, name: str, *takes: str) -> None:
+        """:class:`UserError` where something was given that the figure does not take."""
+        for option, given in (("RUNS", self.runs), ("--data", self.data), ("--score", self.score)):
+            if given and option not in takes:
+                raise UserError(f"figure '{name}' takes no {option}; leave {'them' if option == 'RUNS' else 'it'} out")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, or a table as text, and what is known of the runs in it."""
+
+    figure: "Figure | str"
     runs: Sequence[Mapping[str, Any]] = ()
     told: Callable[[Console], None] | None = None  # in words, where that is not a spread of numbers over runs of one title
+
+    def content(self, suffix: str) -> bytes:
+        """The file."""
+        from ratelab.report.look import to_png, to_svg
+
+        if isinstance(self.figure, str):
+            return self.figure.encode()
+        return to_svg(self.figure).encode() if suffix == ".svg" else to_png(self.figure)
 
 
 def figure_command(
     name: Annotated[
-        str, Parameter(help="phase (Alemi et al. 2018, Fig. 1), toy (Fig. 2), toy-plane, overfitting, or kl-bars.")
+        str,
+        Parameter(
+            help="Alemi et al. 2018: phase (Fig. 1), toy (Fig. 2), toy-plane, overfitting. Rosca et al. 2018: kl-bars. Xiao and Bamler "
+            "2023: grid (Fig. 1), inference (Fig. 2), rates (Fig. 3), marked (Fig. 4), hull (Fig. 5), generation (Fig. 6), labels "
+            "(Fig. 7), accuracies (Table 1)."
+        ),
     ],
     /,
     *runs: Annotated[str, Parameter(help="Runs to draw: folders, or starts of ids; by default those of the store that fit.")],
     store: StoreDir = DEFAULT_STORE,
     output: Annotated[
-        Path | None, Parameter(name=["--output", "-o"], help="File to write, .svg or .png; by default NAME.svg.")
+        Path | None,
+        Parameter(name=["--output", "-o"], help="File to write, .svg or .png (.md for a table); by default NAME.svg."),
+    ] = None,
+    data: Annotated[str | None, Parameter(help="For figures of grids: only those on this data set.")] = None,
+    score: Annotated[
+        str | None, Parameter(help="For rates and hull: the score to show, as 'ratelab frontier --per-task' names it.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -75,68 +109,83 @@ def figure_command(
     worth, in nats, by exact sums over the law of the data. kl-bars: what runs were
     measured for of KL(q(z) || m(z)), by marginal-kl and others, beside the rate
     (Rosca et al. 2018, Fig. 1, 4 and 21).
+
+    The figures of Xiao and Bamler 2023 are of grids of two-layer models, a block for
+    each grid in the store:
+
+      ratelab sweep xiao2023/mnist-grid@small --store grid
+      ratelab figure rates --store grid
+
+    grid: a score as a surface, the colour of each pair of prices, and where three
+    tasks find their best. rates, generation, labels: scores over the rates of the
+    layers. hull: the best models for a given total rate. marked: pictures of the
+    best models, or of RUNS. accuracies: a table. inference: a diagram, it needs no
+    run. Where a score was not measured, the message says what adds it.
     """
     from ratelab.cli.arrays import check_output
-    from ratelab.report.look import to_png, to_svg
     from ratelab.store.files import write_file
 
     if name not in FIGURES:
         raise UserError(f"unknown figure '{name}'{nearest(name, FIGURES)}")
-    path = Path(f"{name}.svg") if output is None else output
-    check_output(path, *SUFFIXES)
-    drawn = FIGURES[name](runs, store)
-    write_file(path, to_svg(drawn.figure).encode() if path.suffix == ".svg" else to_png(drawn.figure))
+    suffixes = (".md",) if name in TABLES else SUFFIXES
+    path = Path(name + suffixes[0]) if output is None else output
+    check_output(path, *suffixes)
+    drawn = FIGURES[name](Asked(runs, store, data, score))
+    write_file(path, drawn.content(path.suffix))
     answer({"schema": 1, "figure": str(path), "runs": list(drawn.runs)}, as_json, lambda out: _print(path, drawn, out))
 
 
-def _phase(runs: Sequence[str], store: Path) -> Drawn:
+def _phase(asked: Asked) -> Drawn:
     from ratelab.report.phase_figure import phase_figure
 
-    if runs:
-        raise UserError("figure 'phase' shows no runs; leave them out")
+    asked.only("phase")
     return Drawn(phase_figure())
 
 
-def _toy(runs: Sequence[str], store: Path) -> Drawn:
+def _toy(asked: Asked) -> Drawn:
     """The optimum and the first run of each kind; the runs themselves where some are named."""
     from ratelab.evaluation.toy import optimum, toy_panel
     from ratelab.report.toy_figure import toy_figure
 
-    found = toys(runs, store)
+    asked.only("toy", "RUNS")
+    found = toys(asked.runs, asked.store)
     classes = found[0].classes
-    shown = found if runs else list({toy.title: toy for toy in reversed(found)}.values())[::-1]
+    shown = found if asked.runs else list({toy.title: toy for toy in reversed(found)}.values())[::-1]
     columns = {"hand-made optimum": toy_panel(optimum(classes), classes)}
-    columns |= {(f"{toy.title}\n{toy.run}" if runs else toy.title): toy_panel(toy.tables, classes) for toy in shown}
+    columns |= {(f"{toy.title}\n{toy.run}" if asked.runs else toy.title): toy_panel(toy.tables, classes) for toy in shown}
     titles = {f"({letter}) {title}": column for letter, (title, column) in zip("abcdefghijkl", columns.items(), strict=False)}
     return Drawn(toy_figure(titles), [toy.record() for toy in found])
 
 
-def _toy_plane(runs: Sequence[str], store: Path) -> Drawn:
+def _toy_plane(asked: Asked) -> Drawn:
     from ratelab.evaluation.toy import optimum, toy_curve
     from ratelab.report.toy_plane_figure import toy_plane_figure
 
-    found = toys(runs, store)
+    asked.only("toy-plane", "RUNS")
+    found = toys(asked.runs, asked.store)
     classes, records = found[0].classes, [toy.record() for toy in found]
     best = optimum(classes)
     return Drawn(toy_plane_figure(_by_title(records), toy_curve(classes), float(best.entropy), float(best.rate)), records)
 
 
-def _overfitting(runs: Sequence[str], store: Path) -> Drawn:
+def _overfitting(asked: Asked) -> Drawn:
     from ratelab.report.overfitting_figure import overfitting_figure
 
-    found = toys(runs, store, sampled=True)
+    asked.only("overfitting", "RUNS")
+    found = toys(asked.runs, asked.store, sampled=True)
     records = [toy.record() for toy in found]
     return Drawn(overfitting_figure(_by_title(records), float(found[0].tables.entropy)), records)
 
 
-def _kl_bars(runs: Sequence[str], store: Path) -> Drawn:
+def _kl_bars(asked: Asked) -> Drawn:
     from ratelab.analysis.divergence import divergences
     from ratelab.analysis.records import at_conditions, read_record, read_records
     from ratelab.cli.tables import divergences_table
     from ratelab.report.kl_figure import kl_bars_figure
 
-    named = [each for run in runs for each in at_conditions(read_record(find_run(run, store)))]
-    found = divergences(named or read_records(store))
+    asked.only("kl-bars", "RUNS")
+    named = [each for run in asked.runs for each in at_conditions(read_record(find_run(run, asked.store)))]
+    found = divergences(named or read_records(asked.store))
     return Drawn(kl_bars_figure(found), [each.record() for each in found], lambda out: out.print(divergences_table(found)))
 
 
@@ -147,12 +196,56 @@ def _by_title(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[st
     return groups
 
 
-FIGURES: dict[str, Callable[[Sequence[str], Path], Drawn]] = {
+def _inference(asked: Asked) -> Drawn:
+    from ratelab.report.diagrams import hierarchies_diagram
+
+    asked.only("inference")
+    return Drawn(hierarchies_diagram())
+
+
+def _of_grids(name: str, *takes: str) -> Callable[[Asked], Drawn]:
+    def draw(asked: Asked) -> Drawn:
+        from ratelab.cli.grid_figures import best_table, grid_figure
+
+        asked.only(name, "--data", *takes)
+        figure, found = grid_figure(name, asked.store, asked.data, asked.score)
+        records = [record for grid, tasks in found for record in grid.records(tasks)]
+        return Drawn(figure, records, lambda out: out.print(best_table(found)))
+
+    return draw
+
+
+def _marked(asked: Asked) -> Drawn:
+    from ratelab.cli.grid_figures import marked_figure
+
+    asked.only("marked", "RUNS", "--data")
+    figure, records = marked_figure(asked.runs, asked.store, asked.data)
+    return Drawn(figure, records, lambda out: out.print(f"runs: {', '.join(record['run'] for record in records)}"))
+
+
+def _accuracies(asked: Asked) -> Drawn:
+    from ratelab.cli.grid_figures import accuracies, accuracies_table, markdown
+
+    asked.only("accuracies", "--data")
+    rows, records = accuracies(asked.store, asked.data)
+    return Drawn(markdown(rows), records, lambda out: out.print(accuracies_table(rows)))
+
+
+TABLES = ("accuracies",)
+FIGURES: dict[str, Callable[[Asked], Drawn]] = {
     "phase": _phase,
     "toy": _toy,
     "toy-plane": _toy_plane,
     "overfitting": _overfitting,
     "kl-bars": _kl_bars,
+    "grid": _of_grids("grid"),
+    "inference": _inference,
+    "rates": _of_grids("rates", "--score"),
+    "marked": _marked,
+    "hull": _of_grids("hull", "--score"),
+    "generation": _of_grids("generation"),
+    "labels": _of_grids("labels"),
+    "accuracies": _accuracies,
 }
 
 

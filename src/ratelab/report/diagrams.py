@@ -1,4 +1,7 @@
-"""Diagrams of how densities are wired: two joints, an inverse autoregressive chain, orders of inference (K19, Fig. 2.4, 3.1, 4.1)."""
+"""Diagrams of how densities are wired: two joints, an inverse autoregressive chain, orders of inference.
+
+After Kingma and Welling 2019, Fig. 2.4, 3.1 and 4.1, and Xiao and Bamler 2023, Fig. 2.
+"""
 
 from collections.abc import Sequence
 
@@ -111,3 +114,46 @@ def _box(axes: Axes, x: float, y: float, words: str, width: float = 0.8, height:
 def _circle(axes: Axes, x: float, y: float, words: str, colour: str = "white") -> None:
     axes.plot(x, y, "o", markersize=21, markerfacecolor=colour, markeredgecolor=INK, markeredgewidth=0.9)
     axes.text(x, y, words, ha="center", va="center", fontsize=9)
+
+
+def hierarchies_diagram() -> Figure:
+    """Two layers inferred bottom-up, by a Ladder VAE and by generalised top-down inference; the model at the right (X23, Fig. 2)."""
+    with style():
+        figure, axes = _canvas(8.6, 3.1, (-0.6, 17.4), (-1.15, 3.5))
+        for left, title, law in (
+            (0.4, "(a) bottom-up", "q(z₁|x) q(z₂|z₁)"),
+            (5.0, "(b) Ladder VAE", "q(z₂|x) q(z₁|z₂, x)"),
+            (10.3, "(c) generalised top-down", "q(z₂|x) q(z₁|z₂, x)"),
+            (15.6, "model", "p(z₂) p(z₁|z₂) p(x|z₁)"),
+        ):
+            axes.text(left + 0.95 * (left == 5.0), 3.2, title, ha="center", weight="bold", fontsize=8.5)
+            axes.text(left + 0.95 * (left == 5.0), -0.95, law, ha="center", fontsize=8)
+        _two_layers(axes, 0.4, ((0, 1, 0.0), (1, 2, 0.0)), INFER)
+        _two_layers(axes, 10.3, ((0, 1, 0.0), (0, 2, 0.55), (2, 1, 0.0)), INFER)
+        _two_layers(axes, 15.6, ((2, 1, 0.0), (1, 0, 0.0)), GENERATE)
+        _ladder(axes, 5.0)
+    return figure
+
+
+def _two_layers(axes: Axes, x: float, arrows: Sequence[tuple[int, int, float]], colour: str) -> None:
+    """x, z_1 and z_2 above each other, with arrows (from, to, bend) between them."""
+    for level, name in enumerate(("$x$", "$z_1$", "$z_2$")):
+        _circle(axes, x, 0.1 + 1.2 * level, name, LIGHT if level == 0 else "white")
+    for start, end, bend in arrows:
+        side = -0.32 if bend else 0.0
+        step = 0.0 if bend else 0.33 * (1 if end > start else -1)
+        _arrow(axes, (x + side, 0.1 + 1.2 * start + step), (x + side, 0.1 + 1.2 * end - step), colour, bend)
+
+
+def _ladder(axes: Axes, x: float) -> None:
+    """Features d_1 and d_2 go up without noise; the draws come down and merge with what d_1 says and what the model expects of z_1."""
+    right = x + 1.9
+    _circle(axes, x, 0.1, "$x$", LIGHT)
+    for level, name in ((1, "1"), (2, "2")):
+        _box(axes, x, 0.1 + 1.2 * level, f"$d_{name}$", 0.75, 0.62)
+        _circle(axes, right, 0.1 + 1.2 * level, f"$z_{name}$")
+        _arrow(axes, (x, 0.1 + 1.2 * (level - 1) + 0.35), (x, 0.1 + 1.2 * level - 0.35), INFER)
+        _arrow(axes, (x + 0.42, 0.1 + 1.2 * level), (right - 0.4, 0.1 + 1.2 * level), INFER)
+    _arrow(axes, (right, 2.5 - 0.33), (right, 1.3 + 0.33), GENERATE)
+    axes.text(right + 0.15, 1.9, "p(z₁|z₂)", fontsize=7, color=GENERATE, va="center")
+    axes.text(right, 0.72, "precisions add", fontsize=7, color=INFER, ha="center")
