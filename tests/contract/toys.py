@@ -156,6 +156,33 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
         binary_images,
     ),
     "xiao2023": ({"name": "xiao2023", "latent_dim": 3, "width": 4}, binary_images),
+    "xiao2023, categorical above": (
+        {
+            "name": "xiao2023",
+            "latent_dim": 6,
+            "width": 4,
+            "top": {"name": "categorical", "network": SMALL, "states": 3},
+            "marginal": {"name": "categorical", "states": 3},
+        },
+        binary_images,
+    ),
+    "xiao2023, a vector below": ({"name": "xiao2023", "latent_dim": 3, "width": 4, "vector": 5}, binary_images),
+    "xiao2023, ladder, a vector below": (
+        {"name": "xiao2023", "latent_dim": 3, "width": 4, "vector": 5, "inference": "ladder"},
+        binary_images,
+    ),
+    "convolutional": ({"name": "convolutional", "latent_channels": [2, 3, 2], "width": 4}, binary_images),
+    "hierarchy of two, categorical above": (
+        {
+            "name": "hierarchy",
+            "latent_dim": [6, 3],
+            "top": {"name": "categorical", "network": SMALL, "states": 3},
+            "encoder": {"name": "gaussian", "network": SMALL, "joint": [8]},
+            "decoder": {"name": "bernoulli", "network": SMALL},
+            "marginal": {"name": "categorical", "states": 3},
+        },
+        binary_images,
+    ),
     "xiao2023, ladder, grey levels": (
         {
             "name": "xiao2023",

@@ -17,6 +17,7 @@ SMALL = ("training.epochs=1", "training.batch_size=50")
 NARROW = {  # what makes a part of a model small
     "pixelcnn++": ("model.decoder.features=2", "model.decoder.layers=1"),
     "vamp": ("model.marginal.pseudo_inputs=20",),
+    "convolutional": ("model.width=4", "model.latent_channels=[2, 2]"),
 }
 STROKES = {"name": "strokes", "n": 520}
 STAND_IN: dict[str, dict[str, Any]] = {"static-mnist": STROKES, "mnist": STROKES, "digits": {"name": "digits", "limit": 100}}
@@ -32,15 +33,15 @@ def stand_in(source: str, folder: Path) -> list[str]:
 
 
 def parts(recipe: Mapping[str, Any]) -> list[str]:
-    """The names of the decoder, the marginal and the network of a recipe's model, where it gives any."""
+    """The names of a recipe's model and of its decoder, marginal and network, where it gives any."""
     model = recipe.get("model")
-    nodes = [model.get(part) for part in ("decoder", "marginal", "network")] if isinstance(model, dict) else []
+    nodes = [model.get(part) for part in ("name", "decoder", "marginal", "network")] if isinstance(model, dict) else []
     return [node["name"] if isinstance(node, dict) else node for node in nodes if node]
 
 
 def at_its_pace(name: str) -> Any:
     """Pictures of 28x28 that are drawn pixel by pixel take seconds, and so do networks made for a GPU."""
-    large = {"pixelcnn++", "resnet-18", "densenet-121"} & set(parts(read_recipe(name).base))
+    large = {"pixelcnn++", "resnet-18", "densenet-121", "convolutional"} & set(parts(read_recipe(name).base))
     return pytest.param(name, marks=pytest.mark.slow) if large else name
 
 

@@ -13,6 +13,17 @@ from ratelab.core.passes import Pass
 Group = Literal["inference", "generative"]
 
 
+class Paced(nn.Module):
+    """A part of a model in which a number follows the epoch; the training loop says before each which one begins.
+
+    The number is a buffer that is not saved: it is a function of the epoch alone.
+    """
+
+    @abstractmethod
+    def pace(self, epoch: float) -> None:
+        """Take on what belongs to ``epoch``."""
+
+
 class Model(nn.Module):
     """A latent-variable model. ``event_shape`` is one example's shape, ``latent_shapes`` each layer's, top layer first."""
 

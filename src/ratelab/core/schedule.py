@@ -95,6 +95,23 @@ class PerEpoch:
 
 
 @dataclass(frozen=True)
+class Cooling:
+    """max(``start`` e^(-``rate`` epoch), ``floor``): a temperature (Jang et al. 2017).
+
+    >>> s = Cooling(start=1.0, rate=0.007, floor=0.4)
+    >>> s(0, 500), round(s(100, 500), 4), s(200, 500)
+    (1.0, 0.4966, 0.4)
+    """
+
+    start: float
+    rate: float
+    floor: float
+
+    def __call__(self, epoch: float, epochs: float) -> float:
+        return max(self.start * math.exp(-self.rate * epoch), self.floor)
+
+
+@dataclass(frozen=True)
 class Cyclical:
     """Rises linearly from 0 to 1 in each of ``cycles`` equal parts of the training, within the first ``rise`` of the part, and
     stays there until the next begins (Fu et al. 2019, eq. 6-7).

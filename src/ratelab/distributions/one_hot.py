@@ -25,7 +25,7 @@ class OneHot(Law):
 
     abilities = Abilities(closed_kl=True)
 
-    def __init__(self, logits: Tensor, *, sampling: Sampling = "hard", temperature: float = 1.0) -> None:
+    def __init__(self, logits: Tensor, *, sampling: Sampling = "hard", temperature: float | Tensor = 1.0) -> None:
         self.log_probs = full_precision(logits).log_softmax(-1)
         self.sampling, self.temperature = sampling, temperature
         self.batch_shape = tuple(logits.shape[:-2])

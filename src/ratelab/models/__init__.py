@@ -5,6 +5,7 @@ from ratelab.models.auxiliary import Auxiliary
 from ratelab.models.bottleneck import Bottleneck
 from ratelab.models.bottom_up import BottomUp
 from ratelab.models.classifier import Classifier
+from ratelab.models.convolutional import Convolutional
 from ratelab.models.gaussian_mixture import GaussianMixture
 from ratelab.models.hamiltonian import Hamiltonian
 from ratelab.models.hierarchy import Hierarchy
@@ -21,6 +22,7 @@ MODELS = Table(
         "vae": Vae,
         "hierarchy": Hierarchy,
         "xiao2023": Xiao2023,
+        "convolutional": Convolutional,
         "bottom-up": BottomUp,
         "classifier": Classifier,
         "auxiliary": Auxiliary,

@@ -59,7 +59,7 @@ class BottomUp(Model):
         self.decoder = DECODERS.build(decoder, self.latent_shapes[-1], self.event_shape)  # type: ignore[arg-type]
         self.standardise = Standardise(dataset) if standardise else None
         check_likelihood(self.decoder, decoder, dataset, standardise)
-        check_latents(self.encoders[-1], self.marginal, layers=len(latent_dim))
+        check_latents(self.encoders[-1], self.marginal, below=self.encoders if len(latent_dim) > 1 else ())
         check_no_vamp(self.marginal, "bottom-up")
 
     def likelihood(self, z: Tensor) -> Law:

@@ -1,6 +1,6 @@
 """Wiring mistakes that are found before training starts: a likelihood that cannot score the data, a list of the wrong length."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from torch import nn
@@ -45,11 +45,14 @@ def check_likelihood(decoder: Scores, node: Node, dataset: Dataset, standardise:
         )
 
 
-def check_latents(encoder: nn.Module, marginal: nn.Module, layers: int = 1) -> None:
-    """:class:`UserError` where the marginal cannot score what the encoder draws, or is made of a density that is missing."""
+def check_latents(encoder: nn.Module, marginal: nn.Module, below: Iterable[nn.Module] = ()) -> None:
+    """:class:`UserError` where the marginal cannot score what the encoder draws, or is made of a density that is missing.
+
+    ``below``: the encoders of the layers under this one, whose marginals are Gaussian.
+    """
     one_hot, categorical = isinstance(encoder, CategoricalEncoder), isinstance(marginal, CategoricalMarginal)
-    if one_hot and layers > 1:
-        raise UserError("model.encoder: 'categorical' latents have one layer only, in a hierarchy the lower ones are Gaussian")
+    if any(isinstance(lower, CategoricalEncoder) for lower in below):
+        raise UserError("model.encoder: 'categorical' latents are those of the top layer alone, the lower ones are Gaussian")
     if one_hot != categorical and not (one_hot and isinstance(marginal, VampPrior)):
         raise UserError(
             "model.marginal: the encoder 'categorical' goes with the marginal 'categorical'; use it"

@@ -29,10 +29,10 @@ from ratelab.networks.layers import dense_stack
 class Hierarchy(TopDown):
     """L layers of latents, top layer first; L = 1 is the plain VAE, number for number.
 
-    ``latent_dim``: one size per layer, top first. ``encoder`` describes every layer's encoder (each has its own weights),
-    ``conditional`` the marginals of the layers below the top, whose ``marginal`` is a plain one. ``inference``: ``top-down``, one
-    encoder per layer; ``ladder``, one deterministic path from x, on which the layers below the top are merged with their
-    marginals; ``coupled``, the top layer too.
+    ``latent_dim``: one size per layer, top first. ``encoder`` describes every layer's encoder (each has its own weights), ``top`` that
+    of the top layer where it is another (categorical latents above Gaussian ones), ``conditional`` the marginals of the layers
+    below the top, whose ``marginal`` is a plain one. ``inference``: ``top-down``, one encoder per layer; ``ladder``, one
+    deterministic path from x, on which the layers below the top are merged with their marginals; ``coupled``, the top layer too.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Hierarchy(TopDown):
         *,
         latent_dim: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (8, 16),
         encoder: Annotated[Node, ENCODERS] = "gaussian",
+        top: Annotated[Node | None, ENCODERS] = None,
         decoder: Annotated[Node, DECODERS] = "bernoulli",
         marginal: Annotated[Node, MARGINALS] = "normal",
         conditional: Annotated[Node, CONDITIONALS] = "gaussian",
@@ -55,7 +56,7 @@ class Hierarchy(TopDown):
         super().__init__(
             dataset.event_shape,
             shapes,
-            separate(encoder, dataset.event_shape, layers, encoder_module)
+            separate([top or encoder, *[encoder] * (len(shapes) - 1)], dataset.event_shape, layers, encoder_module)
             if inference == "top-down"
             else climbing(encoder, dataset.event_shape, latent_dim, encoder_module, couples_top=inference == "coupled"),
             MARGINALS.build(marginal, shapes[0], dataset),  # type: ignore[arg-type]
@@ -64,8 +65,10 @@ class Hierarchy(TopDown):
             Standardise(dataset) if standardise else None,
         )
         check_likelihood(self.decoder, decoder, dataset, standardise)
-        top: Any = self.inference.encoders[0] if isinstance(self.inference, Separate) else self.inference
-        check_latents(top, self.marginal, layers=len(latent_dim))
+        if top is not None and inference != "top-down":
+            raise UserError(f"model.top: with inference '{inference}' one path makes all layers; leave it out, or use top-down")
+        encoders: Any = self.inference.encoders if isinstance(self.inference, Separate) else [self.inference]
+        check_latents(encoders[0], self.marginal, below=encoders[1:])
         if inference == "coupled":
             check_merges(self.marginal)
         if conditioning is not None:
@@ -74,10 +77,16 @@ class Hierarchy(TopDown):
 
 
 def separate(
-    encoder: Node, event_shape: tuple[int, ...], layers: Iterable[tuple[tuple[int, ...], int]], module: nn.Module | None
+    encoders: Iterable[Node],
+    event_shape: tuple[int, ...],
+    layers: Iterable[tuple[tuple[int, ...], int]],
+    module: nn.Module | None,
 ) -> Inference:
     """An encoder for each layer, from x and the latents above it."""
-    return Separate(ENCODERS.build(encoder, event_shape, shape, above, module) for shape, above in layers)  # type: ignore[arg-type]
+    return Separate(
+        ENCODERS.build(encoder, event_shape, shape, above, module)  # type: ignore[arg-type]
+        for encoder, (shape, above) in zip(encoders, layers, strict=True)
+    )
 
 
 def climbing(

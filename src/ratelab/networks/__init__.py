@@ -11,6 +11,7 @@ from ratelab.networks.dcgan import (
     DcganRenderer,
 )
 from ratelab.networks.gated_mlp import GatedMlpFeatures, GatedMlpRenderer
+from ratelab.networks.maps import MapRenderer
 from ratelab.networks.mlp import MlpFeatures, MlpRenderer
 from ratelab.networks.wae_dcgan import WaeFeatures, WaeRenderer
 from ratelab.networks.xiao2023 import XiaoFeatures, XiaoRenderer
@@ -39,6 +40,7 @@ RENDERERS = Table(
         "colormnist": ColorMnistRenderer,
         "wae-dcgan": WaeRenderer,
         "xiao2023": XiaoRenderer,
+        "maps": MapRenderer,
         "custom": CustomRenderer,
     },
 )

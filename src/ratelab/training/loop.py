@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
-from ratelab.core.model import Model
+from ratelab.core.model import Model, Paced
 from ratelab.core.objective import Objective, Player, State, Turn
 from ratelab.training import checkpoint
 from ratelab.training.layout import lay_out
@@ -126,7 +126,10 @@ class Trainer:
         optimiser.step()
 
     def set_rates(self) -> float:
-        """Set every optimiser's learning rate for the coming epoch; returns the first player's."""
+        """Set every optimiser's learning rate, and what else follows the epoch, for the coming one; returns the first player's rate."""
+        for module in self.model.modules():
+            if isinstance(module, Paced):
+                module.pace(self.progress.epoch)
         rates = [optimiser.at(self.progress.epoch, self.plan.epochs) for optimiser in self.optimisers]
         return rates[0]
 
