@@ -47,6 +47,20 @@ def test_log_joint_factorises_over_the_layers(case: str) -> None:
     assert torch.allclose(joint, parts, atol=1e-4)
 
 
+@ALL
+def test_latents_drawn_elsewhere_are_scored_as_if_drawn_here(case: str) -> None:
+    model, dataset = build(case)
+    model.eval()
+    batch = batch_of(dataset)
+    seen = model(batch, LiveNoise(0), 3)
+    scores = model.log_encoders(batch.x, tuple(layer.z for layer in seen.layers if not layer.auxiliary))
+    if scores is None:
+        return
+    assert tuple(scores.shape) == (len(seen.layers), 3, 7)
+    own = torch.stack([layer.log_encoder for layer in seen.layers])
+    assert torch.allclose(scores, own, atol=1e-3, equal_nan=True)
+
+
 @pytest.mark.spec("HV01")
 def test_a_hierarchy_of_one_layer_is_the_plain_vae_number_for_number() -> None:
     (plain, dataset), (tower, _) = build("vae"), build("hierarchy of one")

@@ -14,7 +14,6 @@ from ratelab.core.passes import Layer, Pass
 from ratelab.distributions.gaussians import DiagonalGaussian, StandardNormal
 from ratelab.divergences.frechet import frechet, moments
 from ratelab.divergences.inception import inception
-from ratelab.divergences.mixed_ksg import mixed_ksg
 from ratelab.estimators.downstream import Downstream, held_out_accuracy, split
 from ratelab.estimators.label_information import LabelInformation, class_log_densities, label_terms
 from ratelab.exact.accuracy import highest_accuracy
@@ -154,24 +153,6 @@ def test_downstream_reports_each_layer_of_the_modes() -> None:
     assert estimate.of == "held-out accuracy of knn on modes of layer 1"
     with pytest.raises(UserError, match="needs 10 examples"):
         seen_by(Downstream(), x[:5], y[:5])
-
-
-@pytest.mark.spec("HV34")
-@pytest.mark.parametrize("correlation", [0.6, 0.9])
-def test_nearest_neighbours_find_the_information_of_correlated_gaussians(correlation: float) -> None:
-    stream = np.random.default_rng(0)
-    x, e = stream.standard_normal((2, 3000, 1))
-    y = correlation * x + math.sqrt(1 - correlation**2) * e
-    assert mixed_ksg(x, y) == pytest.approx(-0.5 * math.log(1 - correlation**2), rel=0.1)
-
-
-@pytest.mark.spec("HV34")
-def test_nearest_neighbours_take_labels_and_repeated_values() -> None:
-    stream = np.random.default_rng(0)
-    y = stream.integers(0, 3, (3000, 1))
-    assert mixed_ksg(10.0 * y + stream.random((3000, 2)), y) == pytest.approx(math.log(3), rel=0.01)
-    assert mixed_ksg(y, y) == pytest.approx(math.log(3), rel=0.01)
-    assert abs(mixed_ksg(stream.random((3000, 2)), y)) < 0.05
 
 
 @pytest.mark.spec("HV32")

@@ -50,6 +50,13 @@ class Model(nn.Module):
     def log_joint(self, x: Tensor, z: tuple[Tensor, ...]) -> Tensor:
         """log d(x|z) + log m(z) in nats, (K, B); ``z`` holds one (K, B, \\*event) tensor per layer, top layer first."""
 
+    def log_encoders(self, x: Tensor, z: tuple[Tensor, ...]) -> Tensor | None:
+        """(L, K, B) log e(z_l | x, z_>l) in nats of latents ``z`` drawn elsewhere, as in :meth:`log_joint`, for x (B, \\*event).
+
+        None where the layers are not inferred from the top down, or their laws score their own draws alone.
+        """
+        return None
+
     @abstractmethod
     def decode(self, z: tuple[Tensor, ...]) -> Tensor:
         """The decoder's mean for latents drawn or edited elsewhere: (\\*lead, \\*event_l) each -> (\\*lead, \\*event)."""

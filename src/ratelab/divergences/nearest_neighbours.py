@@ -1,7 +1,8 @@
 """Mutual information from nearest neighbours, for numbers, categories and mixtures of both (Gao et al. 2017, Algorithm 1).
 
 For each point, the distance to its k-th neighbour in the joint space (maximum norm) says how far to look in each space alone:
-I = mean of psi(k_i) + log N - log(n_x,i + 1) - log(n_z,i + 1), with k_i the number of exact ties where that distance is zero.
+I = mean of psi(k_i) + log N - psi(n_x,i + 1) - psi(n_z,i + 1), with k_i the number of exact ties where that distance is zero. The
+paper prints logarithms for the last two; its code has psi, without which a few neighbours among independent values give -0.05 nats.
 Needs scipy. An estimate without a side: it is biased towards zero where the information or the dimension is large.
 """
 
@@ -22,6 +23,11 @@ def mixed_ksg(x: ArrayLike, z: ArrayLike, neighbours: int = 5) -> float:
     >>> round(mixed_ksg(coin, coin), 2)  # log 2
     0.69
     """
+    return float(mixed_ksg_terms(x, z, neighbours).mean())
+
+
+def mixed_ksg_terms(x: ArrayLike, z: ArrayLike, neighbours: int = 5) -> NDArray[np.float64]:
+    """What each pair adds to :func:`mixed_ksg`, (N,), whose mean it is."""
     first, second = _rows(x), _rows(z)
     n = len(first)
     if len(second) != n:
@@ -39,7 +45,8 @@ def mixed_ksg(x: ArrayLike, z: ArrayLike, neighbours: int = 5) -> float:
         k[tied] = tree.query_ball_point(joint[tied], 1e-15, p=np.inf, return_length=True) - 1
     within = [cKDTree(part).query_ball_point(part, reach, p=np.inf, return_length=True) for part in (first, second)]
     # The counts take in the point itself: n_x + 1 of the formula is the count.
-    return float((digamma(k) + np.log(n) - np.log(within[0]) - np.log(within[1])).mean())
+    terms: NDArray[np.float64] = digamma(k) + np.log(n) - digamma(within[0]) - digamma(within[1])
+    return terms
 
 
 def _rows(values: ArrayLike) -> NDArray[np.float64]:

@@ -9,9 +9,11 @@ from ratelab.estimators.classified import Accuracy
 from ratelab.estimators.downstream import Downstream
 from ratelab.estimators.generative_information import GenerativeInformation
 from ratelab.estimators.iwae import ImportanceWeighted
+from ratelab.estimators.joint_label_information import JointLabelInformation
 from ratelab.estimators.judged import FrechetDistance, InceptionScore, Recognised
 from ratelab.estimators.label_information import LabelInformation
 from ratelab.estimators.marginal_kl import MarginalKL
+from ratelab.estimators.neighbour_information import NeighbourInformation
 from ratelab.estimators.parzen import ParzenWindow
 from ratelab.estimators.psnr import Psnr
 from ratelab.estimators.rate_distortion import RateDistortion
@@ -30,6 +32,8 @@ ESTIMATORS = Table(
         "generative-information": GenerativeInformation,
         "psnr": Psnr,
         "label-information": LabelInformation,
+        "joint-label-information": JointLabelInformation,
+        "neighbour-information": NeighbourInformation,
         "downstream": Downstream,
         "accuracy": Accuracy,
         "inception-score": InceptionScore,

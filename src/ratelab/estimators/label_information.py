@@ -95,13 +95,15 @@ class LabelInformation(Estimator):
     def result(self) -> Mapping[str, Result]:
         terms, counts = self._terms()
         information = mean_of(terms, of="information of the top layer's draws about the label", bound="estimate")
-        entropy, classes = label_entropy(counts), len(counts)
-        limit, why = (1.0, None) if classes < 2 else (highest_accuracy(information.value, classes, entropy), None)
-        above = 1.0 if classes < 2 else highest_accuracy(information.value + information.stderr, classes, entropy)
-        return {
-            "label_information": information,
-            "accuracy_limit": Estimate(
-                limit, above - limit, information.n, of="accuracy of any classifier of the top layer's draws", bound="upper",
-                unit=COUNT, why=why,
-            ),
-        }  # fmt: skip
+        of = "accuracy of any classifier of the top layer's draws"
+        return {"label_information": information, "accuracy_limit": accuracy_limit(information, counts, of)}
+
+
+def accuracy_limit(information: Estimate, counts: list[int], of: str) -> Estimate:
+    """f^-1 of an information about labels that come ``counts`` times each: the most that a classifier can be right."""
+    entropy, classes = label_entropy(counts), len(counts)
+    if classes < 2:
+        return Estimate(1.0, 0.0, information.n, of=of, bound="upper", unit=COUNT)
+    limit = highest_accuracy(information.value, classes, entropy)
+    above = highest_accuracy(information.value + information.stderr, classes, entropy)
+    return Estimate(limit, above - limit, information.n, of=of, bound="upper", unit=COUNT)

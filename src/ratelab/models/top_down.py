@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ratelab.core.batch import Batch, Noise
@@ -107,6 +108,15 @@ class TopDown(Model):
         with hung(self.conditioning):
             below = [self.prior(i, z[:i]).log_prob(z[i]) for i in range(1, len(z))]
             return self.likelihood(z[-1]).log_prob(x) + sum(below, start=self.prior(0, ()).log_prob(z[0]))
+
+    def log_encoders(self, x: Tensor, z: tuple[Tensor, ...]) -> Tensor | None:
+        with hung(self.conditioning):
+            seen = self.inference.look(self._inside(x))
+            rows = [
+                self.inference.law(i, seen, z[:i], self.prior(i, z[:i]) if i else self._coupled_top()).log_prob(z[i])
+                for i in range(len(z))
+            ]
+            return torch.stack(rows, -3)
 
     def decode(self, z: tuple[Tensor, ...]) -> Tensor:
         with hung(self.conditioning):

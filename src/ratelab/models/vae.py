@@ -88,6 +88,10 @@ class Vae(Model):
         with hung(self.conditioning):
             return self.likelihood(z[0]).log_prob(x) + self.prior().log_prob(z[0])
 
+    def log_encoders(self, x: Tensor, z: tuple[Tensor, ...]) -> Tensor | None:
+        with hung(self.conditioning):
+            return self.encode(x).log_prob(z[0]).unsqueeze(-3)
+
     def decode(self, z: tuple[Tensor, ...]) -> Tensor:
         with hung(self.conditioning):
             return self.likelihood(z[0]).mean
