@@ -12,6 +12,7 @@ from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.errors import UserError
 from ratelab.core.estimate import Estimate
+from ratelab.estimators import ESTIMATORS
 from ratelab.evaluation import evaluate
 from ratelab.models import MODELS
 from ratelab.models.classifier import cropped_and_flipped
@@ -193,15 +194,16 @@ def test_scores_of_generation_look_at_the_means_of_draws() -> None:
     assert found["fid"].value > 0  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("name", ["fid", "inception-score", "reconstruction-accuracy"])
 @pytest.mark.parametrize(("judge", "message"), [
     (None, "needs a trained classifier, a run of a store"),
     ((3, 32, 32), r"the classifier takes examples of shape \(3, 32, 32\), the model makes \(1, 8, 8\)"),
 ])  # fmt: skip
-def test_a_classifier_that_is_missing_or_of_the_wrong_shape_is_one_line(judge: Any, message: str) -> None:
+def test_a_classifier_that_is_missing_or_of_the_wrong_shape_is_one_line(judge: Any, message: str, name: str) -> None:
     dataset = real(classes())
     wrong = Oracle()
     wrong.event_shape = judge  # type: ignore[assignment]
-    node = {"name": "fid", "classifier": "any", "samples": 20}
+    node = ESTIMATORS.resolve({"name": name, "classifier": "any"}, "estimators")
     with pytest.raises(UserError, match=message):
         evaluate(mirror(dataset), dataset, "test", [node], seed=0, helper=judge and (lambda _: wrong))  # type: ignore[arg-type, return-value]
 

@@ -16,7 +16,8 @@ from ratelab.analysis.records import Estimates
 from ratelab.core.estimate import Estimate
 
 HIGHER = (
-    "psnr", "label_information", "accuracy_", "inception_score", "diversity", "sharpness", "reconstruction_accuracy",
+    "psnr", "label_information", "joint_label_information", "neighbour_information", "accuracy_", "inception_score", "diversity",
+    "sharpness", "reconstruction_accuracy",
 )  # fmt: skip
 LOWER = ("fid", "reconstruction_entropy")
 LIMITS = ("accuracy_limit",)  # what could be, not what is

@@ -8,6 +8,7 @@ from ratelab.estimators.bidirectional import Bidirectional
 from ratelab.estimators.classified import Accuracy
 from ratelab.estimators.downstream import Downstream
 from ratelab.estimators.generative_information import GenerativeInformation
+from ratelab.estimators.inception_distance import InceptionDistance
 from ratelab.estimators.iwae import ImportanceWeighted
 from ratelab.estimators.joint_label_information import JointLabelInformation
 from ratelab.estimators.judged import FrechetDistance, InceptionScore, Recognised
@@ -38,6 +39,7 @@ ESTIMATORS = Table(
         "accuracy": Accuracy,
         "inception-score": InceptionScore,
         "fid": FrechetDistance,
+        "fid-inception": InceptionDistance,
         "reconstruction-accuracy": Recognised,
     },
 )

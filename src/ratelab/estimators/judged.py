@@ -6,6 +6,7 @@ are decoder means: of draws of the model for scores of generation, of modes for 
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 import numpy as np
@@ -107,6 +108,27 @@ class InceptionScore(Judged):
         return Estimate(float(values.mean()), error, self.samples, of=of, bound="estimate", unit=COUNT)
 
 
+@dataclass
+class Frechet:
+    """Features of the examples, batch by batch, and of draws, once: the distance of the two sets."""
+
+    seen: list[Tensor] = field(default_factory=list)
+    drawn: Tensor | None = None
+
+    def see(self, features: Tensor) -> None:
+        """Features (B, F) of one batch of examples."""
+        self.seen.append(features)
+
+    def merge(self, other: "Frechet") -> None:
+        """What other examples' features were; draws are of the same model."""
+        self.seen.extend(other.seen)
+
+    def result(self, of: str) -> Estimate:
+        assert self.drawn is not None
+        value = frechet(moments(torch.cat(self.seen)), moments(self.drawn))
+        return Estimate(value, math.nan, len(self.drawn), of=of, bound="estimate", unit=COUNT)
+
+
 class FrechetDistance(Judged):
     """``fid``: the Frechet distance of the classifier's features of the examples and of ``samples`` draws of the model.
 
@@ -119,23 +141,19 @@ class FrechetDistance(Judged):
 
     def __init__(self, judge: Judge, *, classifier: str = RECIPE, samples: Annotated[int, Field(ge=10)] = 10_000) -> None:
         self.judge, self.samples = judge, samples
-        self.seen: list[Tensor] = []
-        self.drawn: Tensor | None = None
+        self.distance = Frechet()
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
-        self.seen.append(self.judge.features(batch.x))
-        if self.drawn is None:
-            self.drawn = torch.cat([self.judge.features(x) for x in drawn_images(model, self.samples, noise)])
+        self.distance.see(self.judge.features(batch.x))
+        if self.distance.drawn is None:
+            self.distance.drawn = torch.cat([self.judge.features(x) for x in drawn_images(model, self.samples, noise)])
 
     def merge(self, other: Estimator) -> None:
         assert isinstance(other, FrechetDistance)
-        self.seen.extend(other.seen)
+        self.distance.merge(other.distance)
 
     def result(self) -> Mapping[str, Result]:
-        assert self.drawn is not None
-        value = frechet(moments(torch.cat(self.seen)), moments(self.drawn))
-        of = "Frechet distance of draws to examples in the classifier's features"
-        return {"fid": Estimate(value, math.nan, self.samples, of=of, bound="estimate", unit=COUNT)}
+        return {"fid": self.distance.result("Frechet distance of draws to examples in the classifier's features")}
 
 
 class Recognised(Judged):
