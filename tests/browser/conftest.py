@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,9 @@ import pytest
 
 from ratelab.report import write_report
 from synthetic_store import write_sweep
+from visits import Visit, visit
 
 sync_api = pytest.importorskip("playwright.sync_api")
-
-
-@dataclass
-class Visit:
-    """An open page, and what went wrong on it: console errors, exceptions, requests to anywhere but the file itself."""
-
-    page: Any
-    errors: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="session")
@@ -39,18 +30,6 @@ def browser() -> Iterator[Any]:
         running = play.chromium.launch(executable_path=program, args=options)
         yield running
         running.close()
-
-
-def visit(browser: Any, report: Path, **context: Any) -> Visit:
-    """Open the report in a fresh context and wait for the plane where scripts run."""
-    found = Visit(browser.new_context(**context).new_page())
-    found.page.on("console", lambda message: found.errors.append(message.text) if message.type == "error" else None)
-    found.page.on("pageerror", lambda error: found.errors.append(str(error)))
-    found.page.on("request", lambda request: found.requests.append(request.url))
-    found.page.goto(report.as_uri())
-    if context.get("java_script_enabled", True):
-        found.page.wait_for_selector(".plot path.point")
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ import pytest
 
 from ratelab.store import Store
 from synthetic_store import run_id
-
-HORIZONTAL_OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
+from visits import HORIZONTAL_OVERFLOW, violations
 
 
 def shown_pictures(page: Any) -> dict[str, bytes]:
@@ -49,13 +48,6 @@ def hover_point(page: Any, run: str) -> tuple[float, float]:
 
 def click_point(page: Any, run: str) -> None:
     page.mouse.click(*hover_point(page, run))
-
-
-def violations(page: Any) -> list[str]:
-    """What axe-core finds, of any severity."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    found = axe.Axe().run(page).response["violations"]
-    return [f"{v['id']} ({v['impact']}): {v['nodes'][0]['html'][:200]}" for v in found]
 
 
 @pytest.mark.parametrize("name", ["13a7c9", "21a7c9"])

@@ -123,7 +123,8 @@
     return least <= REACH ? found : null;
   }
 
-  function show(box, run) {
+  // The pictures and numbers of a run, in the panel of the drawing that it was chosen in.
+  function fill(box, run) {
     const detail = box.querySelector(".detail");
     const back = element("p", `Run ${run}. `);
     back.append(element("a", "Back to all runs", { href: `#${box.dataset.plane}-runs` }));
@@ -147,6 +148,10 @@
       detail.append(copy);
     }
     for (const row of document.querySelectorAll("tr[data-row]")) row.classList.toggle("chosen", row.dataset.row === run);
+  }
+
+  function show(box, run) {
+    fill(box, run);
     plots.get(box).run = run;
     draw(box);
   }
@@ -162,6 +167,11 @@
     for (const choice of box.querySelectorAll("input[type=radio]")) {
       choice.addEventListener("change", () => { plots.get(box).total = choice.value === "total"; draw(box); });
     }
+  }
+  for (const box of document.querySelectorAll(".landscape")) {
+    box.hidden = false;
+    box.nextElementSibling.style.display = "none";
+    drawLandscape(box, data.planes[box.dataset.plane].landscapes[Number(box.dataset.land)], (run) => fill(box, run));
   }
   for (const button of document.querySelectorAll("button.pick")) {
     const box = document.querySelector(`.interactive[data-plane="${button.dataset.plane}"]`);

@@ -19,6 +19,7 @@ from ratelab.report.citations import papers
 from ratelab.report.curves_figure import curves_figure
 from ratelab.report.landscape_figure import caption as land_caption
 from ratelab.report.landscape_figure import landscape_figures
+from ratelab.report.landscape_view import landscape_json
 from ratelab.report.look import to_png, to_svg
 from ratelab.report.numbers import number, shown
 from ratelab.report.parts_figure import differing_parts, parts_figure
@@ -97,6 +98,7 @@ def render(store: str, chapters: list[Chapter], phase: Drawing, title: str) -> s
         provenance=view.provenance(points),
         style=Markup(_asset("style.css")),
         script=Markup(_asset("page.js")),
+        landscape=Markup(_asset("landscape.js")),
         plotly=Markup(_plotly()),
         data=_embedded(_data(chapters, pictures)),
     )
@@ -131,10 +133,13 @@ def _write_figures(folder: Path, chapters: list[Chapter], phase: Drawing) -> lis
 
 
 def _by_interest(found: list[Plane]) -> list[Point]:
-    """Best models first, then hull, frontier, and the rest: the order in which pictures are embedded."""
+    """Best models first, then those of grids, hull, frontier, and the rest: the order in which pictures are embedded."""
     best = [p for plane in found for p in plane.best.values() if p is not None]
+    tasks = [task for plane in found for land in plane.landscapes for task in land.tasks]
     return [
         *best,
+        *(task.best for task in tasks),
+        *(p for task in tasks for p in task.optimal),
         *(p for x in found for p in x.hull),
         *(p for x in found for p in x.frontier),
         *(p for x in found for p in x.points),
@@ -145,7 +150,9 @@ def _data(chapters: list[Chapter], pictures: Album) -> dict[str, Any]:
     """What the script knows; pictures that the page shows anyway are not repeated."""
     on_page = {key for c in chapters for p in c.plane.best.values() if p for key in pictures.runs.get(p.run, {}).values()}
     return {
-        "planes": {c.key: view.plot(c.plane) for c in chapters},
+        "planes": {
+            c.key: {**view.plot(c.plane), "landscapes": [landscape_json(land) for land in c.plane.landscapes]} for c in chapters
+        },
         "names": {p.run: view.name(p) for c in chapters for p in c.plane.points},
         "pictures": {key: source for key, source in pictures.sources.items() if key not in on_page},
         "shown": {run: {caption(n): key for n, key in names.items()} for run, names in pictures.runs.items()},
