@@ -90,3 +90,32 @@ def test_bars_of_the_marginal_divergence_are_drawn_and_told(cli: Cli, store: Pat
     said = cli("figure", "kl-bars", run_id).out
     assert "Monte Carlo" in said
     assert run_id in said
+
+
+def test_low_posterior_samples_are_computed_once_and_kept(cli: Cli, place: Path) -> None:
+    small = ("training.epochs=1", "model.encoder.network={name: mlp, hidden: [8]}", "data={name: digits, limit: 150}")
+    run = cli("train", "digits/vae", *small, "--json").json()["run"]
+    asked = ("--draws", "60", "--count", "6")
+    (record,) = cli("figure", "low-posterior", run, *asked, "-o", "a.png", "--json").json()["runs"]
+    assert (record["run"], record["draws"], record["count"]) == (run, 60, 6)
+    assert record["highest_chosen_log_q"] < record["median_log_q"]
+    kept = place / "runs" / run / "arrays" / "low-posterior.npz"
+    made = kept.stat().st_mtime_ns
+    again = cli("figure", "low-posterior-analysis", run, *asked, "-o", "b.png")
+    assert again.err == "", "nothing was computed"
+    assert kept.stat().st_mtime_ns == made
+    assert "KL cost" in again.out
+    assert "the 6 lowest of 60 draws" in " ".join(again.out.split())
+    assert "70 draws of m(z)" in cli("figure", "low-posterior", run, "--draws", "70", "--count", "6", "-o", "a.png").err
+    assert kept.stat().st_mtime_ns != made
+    kept.write_bytes(b"broken")
+    assert f"delete {Path('runs') / run}" in cli("figure", "low-posterior", run, *asked).line()
+
+
+def test_low_posterior_figures_that_cannot_be_drawn_say_why(cli: Cli, store: Path, run_id: str, place: Path) -> None:
+    assert cli("figure", "low-posterior").line() == "low-posterior figures are of one run; name one (see 'ratelab frontier')"
+    assert "of a model with one layer of latents" in cli("figure", "low-posterior", run_id).line()
+    assert cli("figure", "toy", "--count", "3").line() == "figure 'toy' takes no --count; leave it out"
+    assert "did you mean 'low-posterior'?" in cli("figure", "low-posteriors").line()
+    assert not list(place.glob("*.svg"))
+    assert not (store / run_id / "arrays").exists()

@@ -47,11 +47,14 @@ class Asked:
     store: Path
     data: str | None = None
     score: str | None = None
+    draws: int | None = None
+    count: int | None = None
 
     def only(self, name: str, *takes: str) -> None:
         """:class:`UserError` where something was given that the figure does not take."""
-        for option, given in (("RUNS", self.runs), ("--data", self.data), ("--score", self.score)):
-            if given and option not in takes:
+        options = {"RUNS": self.runs or None, "--data": self.data, "--score": self.score, "--draws": self.draws, "--count": self.count}
+        for option, given in options.items():
+            if given is not None and option not in takes:
                 raise UserError(f"figure '{name}' takes no {option}; leave {'them' if option == 'RUNS' else 'it'} out")
 
 
@@ -76,8 +79,8 @@ def figure_command(
     name: Annotated[
         str,
         Parameter(
-            help="Alemi et al. 2018: phase (Fig. 1), toy (Fig. 2), toy-plane, overfitting. Rosca et al. 2018: kl-bars. Xiao and Bamler "
-            "2023: grid (Fig. 1), inference (Fig. 2), rates (Fig. 3), marked (Fig. 4), hull (Fig. 5), generation (Fig. 6), labels "
+            help="Alemi et al. 2018: phase (Fig. 1), toy (Fig. 2), toy-plane, overfitting. Rosca et al. 2018: kl-bars, "
+            "low-posterior (Fig. 2), low-posterior-analysis (Fig. 3). Xiao and Bamler 2023: grid (Fig. 1), inference (Fig. 2), rates (Fig. 3), marked (Fig. 4), hull (Fig. 5), generation (Fig. 6), labels "
             "(Fig. 7), accuracies (Table 1)."
         ),
     ],
@@ -92,6 +95,10 @@ def figure_command(
     score: Annotated[
         str | None, Parameter(help="For rates and hull: the score to show, as 'ratelab frontier --per-task' names it.")
     ] = None,
+    draws: Annotated[
+        int | None, Parameter(help="Of low-posterior figures: draws of m(z), 10000 where nothing is said.")
+    ] = None,
+    count: Annotated[int | None, Parameter(help="Of low-posterior figures: how many of the draws are shown, 64.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Draw a figure of a paper from stored runs.
@@ -108,7 +115,10 @@ def figure_command(
     'ratelab sweep alemi2018/overfitting'. These but phase also print what the runs are
     worth, in nats, by exact sums over the law of the data. kl-bars: what runs were
     measured for of KL(q(z) || m(z)), by marginal-kl and others, beside the rate
-    (Rosca et al. 2018, Fig. 1, 4 and 21).
+    (Rosca et al. 2018, Fig. 1, 4 and 21). low-posterior: the draws of m(z) where one
+    run's posteriors have the least density, beside their nearest neighbours in the
+    data (Fig. 2, 10, 11, 15); low-posterior-analysis: their pixels, ELBO, KL cost and a
+    map of the codes (Fig. 3, 12-14). What was computed is kept in the run's folder.
 
     The figures of Xiao and Bamler 2023 are of grids of two-layer models, a block for
     each grid in the store:
@@ -130,7 +140,7 @@ def figure_command(
     suffixes = (".md",) if name in TABLES else SUFFIXES
     path = Path(name + suffixes[0]) if output is None else output
     check_output(path, *suffixes)
-    drawn = FIGURES[name](Asked(runs, store, data, score))
+    drawn = FIGURES[name](Asked(runs, store, data, score, draws, count))
     write_file(path, drawn.content(path.suffix))
     answer({"schema": 1, "figure": str(path), "runs": list(drawn.runs)}, as_json, lambda out: _print(path, drawn, out))
 
@@ -189,6 +199,18 @@ def _kl_bars(asked: Asked) -> Drawn:
     return Drawn(kl_bars_figure(found), [each.record() for each in found], lambda out: out.print(divergences_table(found)))
 
 
+def _low_posterior(name: str) -> Callable[[Asked], Drawn]:
+    def draw(asked: Asked) -> Drawn:
+        from ratelab.cli.low_posterior import analysed, grids, histograms
+
+        asked.only(name, "RUNS", "--draws", "--count")
+        analysis = analysed(asked.runs, asked.store, asked.draws, asked.count)
+        figure = grids(analysis) if name == "low-posterior" else histograms(analysis)
+        return Drawn(figure, [analysis.record()], lambda out: out.print(analysis.table(), analysis.line()))
+
+    return draw
+
+
 def _by_title(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
@@ -238,6 +260,8 @@ FIGURES: dict[str, Callable[[Asked], Drawn]] = {
     "toy-plane": _toy_plane,
     "overfitting": _overfitting,
     "kl-bars": _kl_bars,
+    "low-posterior": _low_posterior("low-posterior"),
+    "low-posterior-analysis": _low_posterior("low-posterior-analysis"),
     "grid": _of_grids("grid"),
     "inference": _inference,
     "rates": _of_grids("rates", "--score"),

@@ -5,6 +5,7 @@ memory is bounded, the choice is random, and parts of the data merge into what t
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -63,36 +64,40 @@ class Codes:
     def log_others(self) -> Tensor:
         """(S, K) log sum over all other examples m of e(z|x_m), nats, for the kept draws."""
         s, k = self.z.shape[:2]
-        z, own = self.z.flatten(0, 1), self.own.repeat_interleave(k)
-        gaussians = [law for law in self.laws if isinstance(law, DiagonalGaussian)]
-        if len(gaussians) == len(self.laws):
-            loc = torch.cat([law.loc.flatten(1) for law in gaussians])
-            log_scale = torch.cat([law.log_scale.expand(law.loc.shape).flatten(1) for law in gaussians])
-            found = log_sum_others(z.flatten(1), loc, log_scale, own)
-        else:
-            found = self._one_by_one(z, own)
+        found = log_sum_of_others(self.laws, self.z.flatten(0, 1), self.own.repeat_interleave(k))
         return found.view(s, k) + self.log_volume
-
-    def _one_by_one(self, z: Tensor, own: Tensor) -> Tensor:
-        total = torch.full((len(z),), -torch.inf, dtype=torch.float64, device=z.device)
-        first = 0
-        for law in self.laws:
-            size = law.batch_shape[-1]
-            event = len(law.event_shape)
-            rows = max(1, PAIRS // size)
-            for top in range(0, len(z), rows):
-                block = z[top : top + rows]
-                pairs = block.unsqueeze(1).expand(-1, size, *block.shape[block.ndim - event :])
-                scores = law.log_prob(pairs).double()
-                mine = own[top : top + rows, None] == first + torch.arange(size, device=z.device)
-                scores = scores.masked_fill(mine, -torch.inf)
-                total[top : top + rows] = torch.logaddexp(total[top : top + rows], scores.logsumexp(-1))
-            first += size
-        return total
 
     def log_total(self, others: Tensor) -> Tensor:
         """(S, K) log q(z), the mixture over all N examples, own one included, from :meth:`log_others`."""
         return torch.logaddexp(others, self.log_own) - math.log(self.examples)
+
+
+def log_sum_of_others(laws: Sequence[Law], z: Tensor, own: Tensor) -> Tensor:
+    """(S,) log sum over n != own_s of e(z_s|x_n), nats; ``laws``: e(z|x_n), many n in each; ``own`` is -1 where none is left out."""
+    gaussians = [law for law in laws if isinstance(law, DiagonalGaussian)]
+    if len(gaussians) < len(laws):
+        return _one_by_one(laws, z, own)
+    loc = torch.cat([law.loc.flatten(1) for law in gaussians])
+    log_scale = torch.cat([law.log_scale.expand(law.loc.shape).flatten(1) for law in gaussians])
+    return log_sum_others(z.flatten(1), loc, log_scale, own)
+
+
+def _one_by_one(laws: Sequence[Law], z: Tensor, own: Tensor) -> Tensor:
+    total = torch.full((len(z),), -torch.inf, dtype=torch.float64, device=z.device)
+    first = 0
+    for law in laws:
+        size = law.batch_shape[-1]
+        event = len(law.event_shape)
+        rows = max(1, PAIRS // size)
+        for top in range(0, len(z), rows):
+            block = z[top : top + rows]
+            pairs = block.unsqueeze(1).expand(-1, size, *block.shape[block.ndim - event :])
+            scores = law.log_prob(pairs).double()
+            mine = own[top : top + rows, None] == first + torch.arange(size, device=z.device)
+            scores = scores.masked_fill(mine, -torch.inf)
+            total[top : top + rows] = torch.logaddexp(total[top : top + rows], scores.logsumexp(-1))
+        first += size
+    return total
 
 
 def sources(layer: Layer) -> tuple[Tensor, Law, Tensor]:

@@ -22,7 +22,7 @@ _PICTURE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 class RunFolder:
     """``STORE/ID/``: ``recipe.json``, ``provenance.json``, ``log.jsonl``, ``model.safetensors``, ``checkpoint.safetensors``,
-    ``results.json``, ``per_example.npz``, ``pictures/NAME.png`` and ``lock``.
+    ``results.json``, ``per_example.npz``, ``pictures/NAME.png``, ``arrays/NAME.npz`` and ``lock``.
 
     Every file but the log is replaced as a whole. Reading raises :class:`UserError` naming a missing or damaged file.
     """
@@ -110,6 +110,21 @@ class RunFolder:
     def per_example(self) -> dict[str, NDArray[np.generic]]:
         path = self.path / "per_example.npz"
         return read_npz(path, f"delete {self.path / 'results.json'} and the run is evaluated again")
+
+    def write_arrays(self, name: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Keep what a figure was computed from as ``arrays/NAME.npz``; names are those of pictures."""
+        make_folder(self.path / "arrays")
+        write_npz(self._arrays(name), arrays)
+
+    def arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
+        """What :meth:`write_arrays` kept under this name; empty where there is nothing."""
+        path = self._arrays(name)
+        return read_npz(path, f"delete {path} and it is computed again") if path.is_file() else {}
+
+    def _arrays(self, name: str) -> Path:
+        if not _PICTURE.fullmatch(name):
+            raise UserError(f"'{name}' is no name of arrays; use lower-case letters, digits, '-' and '_'")
+        return self.path / "arrays" / f"{name}.npz"
 
     def write_picture(self, name: str, png: bytes) -> None:
         """Keep a picture as ``pictures/NAME.png``; names are lower-case letters, digits, ``-`` and ``_``."""
