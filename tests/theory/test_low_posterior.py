@@ -64,13 +64,17 @@ def test_densities_are_those_of_all_training_and_validation_examples(monkeypatch
     monkeypatch.setattr("ratelab.evaluation.low_posterior.MAPPED", 40)
     exact, dataset = world(1.0, n=700)
     model = linear_model(exact, dataset)
-    held_out = Dataset("two", Support.REAL, Split(dataset.train.x[:500]), Split(dataset.train.x[500:]), Split(dataset.train.x[:9]))
+    held_out = Dataset(
+        "two", Support.REAL, Split(dataset.train.x[:500]), Split(dataset.train.x[500:]), Split(dataset.train.x[:9])
+    )
     result = low_posterior(model, held_out, seed=0, draws=300, count=5)
     z = model.marginal().draw(_stream(0), 300).value.double().numpy()
     laws = model(Batch(torch.as_tensor(dataset.train.x)), LiveNoise(0)).layers[0].encoder
     each = norm.logpdf(z[:, None], laws.loc.detach().double().numpy(), laws.scale.detach().double().numpy()).sum(-1)
     np.testing.assert_allclose(result["log_q"], logsumexp(each, 1) - math.log(700), atol=1e-4)
-    np.testing.assert_allclose(result["samples"], model.decode((torch.as_tensor(z[result["chosen"]]).float(),)).detach(), atol=1e-5)
+    np.testing.assert_allclose(
+        result["samples"], model.decode((torch.as_tensor(z[result["chosen"]]).float(),)).detach(), atol=1e-5
+    )
 
 
 def _stream(seed: int) -> LiveNoise:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 DRAWS, COUNT = 10_000, 64
 FORMAT = 1  # of the kept arrays
-GROUPS = {"uniform": "uniformly chosen data", "neighbours": "nearest neighbours in the data", "samples": "low-posterior samples"}
+GROUPS = {
+    "uniform": "uniformly chosen data",
+    "neighbours": "nearest neighbours in the data",
+    "samples": "low-posterior samples",
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,6 @@ def analysed(runs: Sequence[str], store: Path, draws: int | None, count: int | N
     place = "low-posterior" + slug(None if betas is None else condition(betas))
     kept = folder.arrays(place)
     if not np.array_equal(kept.get("asked", ()), asked):
-        say(f"run {trained.run}: {asked[1]} draws of m(z) under the posteriors of all training and validation examples")
         kept = {"asked": asked, **_computed(trained, int(asked[1]), int(asked[2]))}
         with folder.locked():
             folder.write_arrays(place, kept)
@@ -101,7 +104,8 @@ def analysed(runs: Sequence[str], store: Path, draws: int | None, count: int | N
 def _computed(trained: "Trained", draws: int, count: int) -> dict[str, NDArray[Any]]:
     from ratelab.evaluation.low_posterior import low_posterior
 
-    return low_posterior(trained.model, trained.dataset, trained.recipe.seed, draws, count)
+    line = f"run {trained.run}: {draws} draws of m(z) under the posteriors of all training and validation examples"
+    return low_posterior(trained.model, trained.dataset, trained.recipe.seed, draws, count, lambda: say(line))
 
 
 def _shades(trained: "Trained") -> tuple[float, float] | None:

@@ -4,7 +4,7 @@ Of S draws z ~ m(z) the ones with the smallest log q(z) = log (1/N) sum_n e(z|x_
 decoded. Beside them stand their nearest neighbours in the data and uniformly chosen examples: pixels, D + R, R, and a map of the codes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,14 @@ def check_low_posterior(model: Model, seen: Pass) -> None:
 
 
 @torch.no_grad()
-def low_posterior(model: Model, dataset: Dataset, seed: int, draws: int = 10_000, count: int = 64) -> Arrays:
+def low_posterior(
+    model: Model,
+    dataset: Dataset,
+    seed: int,
+    draws: int = 10_000,
+    count: int = 64,
+    starts: Callable[[], None] = lambda: None,
+) -> Arrays:
     """All that the figures show, as arrays.
 
     ``log_q`` (S,), nats, of all draws; ``chosen`` (count,), the draws with the smallest, lowest first; ``samples``, their decoder means,
@@ -69,7 +76,7 @@ def low_posterior(model: Model, dataset: Dataset, seed: int, draws: int = 10_000
     three groups ``GROUP_neg_elbo`` and ``GROUP_rate``, nats, and ``GROUP_pixels``, shares of the ``edges`` (BINS + 1). ``map``: 2-D
     t-SNE of codes, and ``map_group``: 0 for m(z), 1 for q(z), 2 for low-posterior ones.
 
-    Means are scored as the nearest values that the data can take: a Bernoulli or a quantised law scores no others.
+    ``starts`` is called when all is well and the long part begins. Means are scored as the nearest values that the data can take: a Bernoulli or a quantised law scores no others.
     Raises :class:`UserError` for fewer draws than asked for, and for models without one layer of scored latents.
     """
     if not 1 <= count <= draws:
@@ -78,6 +85,7 @@ def low_posterior(model: Model, dataset: Dataset, seed: int, draws: int = 10_000
     noise = live(model, seed, "low-posterior")
     first = model(next(Loader(dataset, dataset.test, 4, device=noise.device, dtype=noise.dtype).ordered()), noise)
     check_low_posterior(model, first)
+    starts()
     z = first.layers[0].marginal.draw(noise, draws).value.reshape(-1, *model.latent_shapes[0])[:draws]
     total = len(dataset.train) + len(dataset.validation)
     rows = noise.permutation(total)[: min(UNIFORM, total)].sort().values

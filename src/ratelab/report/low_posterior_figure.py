@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from ratelab.report.look import COLOURS, GREY, LIGHT, new_figure, style
 
 Arrays = Mapping[str, NDArray[Any]]
-GROUPS = {"uniform": "uniformly chosen data", "neighbours": "nearest neighbours in the data", "samples": "low-posterior samples"}
+GROUPS = {
+    "uniform": "uniformly chosen data",
+    "neighbours": "nearest neighbours in the data",
+    "samples": "low-posterior samples",
+}
 _LOOKS = {"uniform": (GREY, "-"), "neighbours": (COLOURS[0], "-"), "samples": (COLOURS[1], (0, (4, 1.5)))}
 _PARTS = (("z ~ m(z)", GREY, "o"), ("z ~ q(z)", COLOURS[0], "s"), ("low-posterior z", COLOURS[1], "^"))
 COLUMNS, COLUMNS_OF_FEW, BINS = 8, 4, 24
@@ -79,4 +83,3 @@ def _map(axes: Axes, places: NDArray[np.floating], group: NDArray[np.integer]) -
         axes.scatter(x, y, s=size, color=colour, marker=marker, linewidths=0, alpha=0.75, label=label, zorder=depth, gid=label)
     axes.set(xticks=[], yticks=[], xlabel="codes by t-SNE, no unit")
     axes.legend(loc="upper right", fontsize=7.5, handletextpad=0.1, frameon=True, framealpha=0.9, edgecolor=LIGHT)
-
