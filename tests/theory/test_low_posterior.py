@@ -15,7 +15,6 @@ from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.errors import UserError
 from ratelab.distributions.flowed import Flowed
-from ratelab.distributions.gaussians import DiagonalGaussian
 from ratelab.encoders import ENCODERS
 from ratelab.evaluation.low_posterior import (
     GROUPS,
@@ -87,10 +86,8 @@ def _stream(seed: int) -> LiveNoise:
 @pytest.mark.parametrize("context", [0, 3])
 def test_flows_are_scored_where_they_carry_a_point(context: int) -> None:
     torch.manual_seed(0)
-    encoder = ENCODERS.build(
-        ENCODERS.resolve({"name": "flow", "flow": "real-nvp", "steps": 2, "context": context, "network": {"name": "mlp", "hidden": [8]}}, "e"),
-        (4,), (3,),
-    ).double()  # fmt: skip
+    node = {"name": "flow", "flow": "real-nvp", "steps": 2, "context": context, "network": {"name": "mlp", "hidden": [8]}}
+    encoder = ENCODERS.build(ENCODERS.resolve(node, "e"), (4,), (3,)).double()
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, 0.0, 0.3)
     x, z = torch.randn(50, 4).double(), torch.randn(20, 3).double()
@@ -133,7 +130,7 @@ def test_far_from_the_posteriors_neighbours_cost_more_than_uniform_data(found: d
 
 
 def test_pixels_and_groups_are_those_of_the_examples_they_name(found: dict[str, np.ndarray]) -> None:
-    exact, dataset = world(1.0, n=3000)
+    _, dataset = world(1.0, n=3000)
     both = np.concatenate([dataset.train.x, dataset.validation.x])
     assert (found["neighbours"] == both[found["nearest"]]).all()
     assert {tuple(row) for row in found["uniform"]} <= {tuple(row) for row in both}

@@ -76,7 +76,8 @@ def low_posterior(
     three groups ``GROUP_neg_elbo`` and ``GROUP_rate``, nats, and ``GROUP_pixels``, shares of the ``edges`` (BINS + 1). ``map``: 2-D
     t-SNE of codes, and ``map_group``: 0 for m(z), 1 for q(z), 2 for low-posterior ones.
 
-    ``starts`` is called when all is well and the long part begins. Means are scored as the nearest values that the data can take: a Bernoulli or a quantised law scores no others.
+    ``starts`` is called when all is well and the long part begins. Means are scored as the nearest values that the data can take: a
+    Bernoulli or a quantised law scores no others.
     Raises :class:`UserError` for fewer draws than asked for, and for models without one layer of scored latents.
     """
     if not 1 <= count <= draws:
@@ -109,10 +110,12 @@ def low_posterior(
 
 def _data(dataset: Dataset, seed: int, noise: LiveNoise) -> Iterator[Batch]:
     """Training and validation examples in order; what is resampled is drawn once, the same whenever it is asked for."""
-    place = {"device": noise.device, "dtype": noise.dtype}
+    where, kind = noise.device, noise.dtype
     for which in ("train", "validation"):
-        drawn = LiveNoise.for_purpose(seed, "low-posterior/data", **place) if dataset.resampled and which == "train" else None
-        yield from Loader(dataset, getattr(dataset, which), CHUNK, resample=drawn, **place).ordered()
+        drawn = None
+        if dataset.resampled and which == "train":
+            drawn = LiveNoise.for_purpose(seed, "low-posterior/data", device=where, dtype=kind)
+        yield from Loader(dataset, getattr(dataset, which), CHUNK, resample=drawn, device=where, dtype=kind).ordered()
 
 
 def _read(
