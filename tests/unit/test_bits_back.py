@@ -187,3 +187,38 @@ def test_a_trained_run_compresses_to_within_two_per_cent_of_its_negative_elbo(
     (place / "cut.bits").write_bytes(Path(bits).read_bytes()[:-100])
     assert main(["decompress", first, str(place / "cut.bits"), "-o", back, *store]) == 2
     assert "truncated or altered" in capsys.readouterr().err
+
+
+def test_real_bits_stand_in_the_report_beside_the_nominal_ones_of_the_same_examples(
+    place: Path, capsys: pytest.CaptureFixture
+) -> None:
+    import json
+
+    folder = next(
+        path.parent for path in place.glob("runs/*/recipe.json") if json.loads(path.read_text())["training"]["epochs"] == 40
+    )
+    store, out = ["--store", str(place / "runs")], str(place / "few.bits")
+    own = str(place / "own.npy")
+    np.save(own, np.zeros((3, 1, 8, 8), np.uint8))
+    before = json.loads((folder / "results.json").read_text())
+    before.pop("bits", None)
+    (folder / "results.json").write_text(json.dumps(before))
+    assert main(["compress", folder.name, own, "-o", out, *store]) == 0
+    assert json.loads((folder / "results.json").read_text()) == before, "other examples say nothing of the run's"
+    assert main(["compress", folder.name, "-n", "30", "-o", out, *store]) == 0
+    told = capsys.readouterr().out
+    noted = json.loads((folder / "results.json").read_text())
+    bits = noted.pop("bits")
+    assert noted == before
+    with np.load(folder / "per_example.npz") as arrays:
+        nominal = arrays["neg_elbo"][:30].mean() / np.log(2)
+    assert bits["n"] == 30
+    assert bits["nominal_bits_per_example"] == pytest.approx(nominal)
+    assert bits["bytes"] == (place / "few.bits").stat().st_size
+    assert f"D + R of the same examples: {nominal:.1f} bits" in " ".join(told.split())
+    assert main(["report", str(place / "runs"), "-o", str(place / "r.html")]) == 0
+    page = " ".join((place / "r.html").read_text().split())
+    real = bits["bits_per_example"]
+    assert f"Real bits: {real:.1f} an example, over 30 test examples" in page
+    assert f"nominal (D + R of the same examples): {nominal:.1f}, {100 * (real / nominal - 1):+.1f} %".replace("-", "−") in page
+    assert page.count("Real bits: ") == 1, "the other run was not compressed"

@@ -12,6 +12,7 @@ from synthetic_store import write_run
 
 Change = Callable[[dict[str, Any]], object]
 
+BITS = {"bytes": 9, "bits_per_example": 1.5, "first_example_overhead_bits": 32}
 RESULTS: dict[str, tuple[Change, str]] = {
     "nothing but a status": (lambda d: [d.pop(key) for key in ("run", "recipe", "estimates")], "it has no 'run'"),
     "no validation": (lambda d: d.pop("validation"), "it has no 'validation'"),
@@ -26,6 +27,8 @@ RESULTS: dict[str, tuple[Change, str]] = {
     "no layers": (lambda d: d["estimates"].update(rates=[]), "it has no estimate 'rates'"),
     "a recipe without a model": (lambda d: d["recipe"].pop("model"), "its 'model' has no name"),
     "no schema": (lambda d: d.update(schema="one"), "it names no schema"),
+    "bits in words": (lambda d: d.update(bits={"n": "many"}), "'bits' are no numbers"),
+    "bits of nothing": (lambda d: d.update(bits={**BITS, "n": 0}), "'bits' are of no example"),
     "no number": (lambda d: d["estimates"]["rate"].update(value=float("nan")), "it holds NaN, which is not JSON"),
 }
 

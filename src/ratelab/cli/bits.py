@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ratelab.store import RunFolder
+
 
 def compress_command(
     run: RunName,
@@ -40,6 +42,9 @@ def compress_command(
     Bits-back coding with the run's model, which 'ratelab decompress' needs again:
     a plain 'vae' with Gaussian latents, of binary data or of 256 levels. The first
     example borrows bits that no other gives; they are stated apart.
+
+    What the run's own test examples take is noted in its results, beside D + R of the
+    same examples, and 'ratelab report' shows both.
     """
     from ratelab.cli.arrays import check_output, examples, read_examples
     from ratelab.evaluation.bits_back import Codec, one_thread
@@ -62,29 +67,51 @@ def compress_command(
     weights = digest(folder.weights())
     blob = Compressed(trained.run, weights, digest(levels.tobytes()), codec.shape, codec.levels, stack).to_bytes()
     write_file(output, blob)
-    results: dict[str, Any] = folder.results() or {}
-    nominal = results.get("estimates", {}).get("neg_elbo", {}).get("value")
+    nominal = _nominal(folder, stack.count, own=images is None)
     document = {
-        "schema": 1,
-        "run": trained.run,
-        "output": str(output),
         "n": stack.count,
         "bytes": len(blob),
         "bits_per_example": stack.bits / stack.count,
-        "nominal_bits_per_example": nominal / math.log(2) if isinstance(nominal, float) else None,
+        "nominal_bits_per_example": nominal,
         "first_example_overhead_bits": 32 * stack.lent,
-        "examples_per_second": stack.count / seconds,
     }
+    if images is None:
+        _note(folder, document)
+    document |= {"schema": 1, "run": trained.run, "output": str(output), "examples_per_second": stack.count / seconds}
 
     def text(out: Any) -> None:
         real, stated = document["bits_per_example"], document["nominal_bits_per_example"]
-        beside = "" if stated is None else f"; D + R of the run's test split: {stated:.1f} bits"
+        same = "the same examples" if images is None else "the run's test split"
+        beside = "" if stated is None else f"; D + R of {same}: {stated:.1f} bits"
         out.print(
             f"{output}: {stack.count} examples, {len(blob)} bytes, {real:.1f} bits each{beside}"
             f" (and {32 * stack.lent} bits once, that the first example borrows)"
         )
 
     answer(document, as_json, text)
+
+
+def _nominal(folder: "RunFolder", count: int, own: bool) -> float | None:
+    """D + R in bits: of the first ``count`` test examples where these are coded (``own``), else of the whole test split."""
+    results = folder.results() or {}
+    stated = results.get("estimates", {}).get("neg_elbo", {}).get("value")
+    if not isinstance(stated, float):
+        return None
+    values = folder.per_example().get("neg_elbo", ()) if own else ()
+    return (float(values[:count].mean()) if len(values) >= count else stated) / math.log(2)  # type: ignore[union-attr]
+
+
+def _note(folder: "RunFolder", document: dict[str, Any]) -> None:
+    """Keep what the run's test examples take among its results, if it has any."""
+    from ratelab.store import Busy
+
+    try:
+        with folder.locked():
+            results = folder.results()
+            if results is not None:
+                folder.write_results({**results, "bits": document})
+    except Busy:
+        raise UserError(f"run {folder.id} is being worked on by another process; wait for it, or stop it first") from None
 
 
 def decompress_command(

@@ -59,6 +59,21 @@ def rows(point: Point) -> list[Row]:
     return [row for key, value in point.record.estimates.items() for row in _rows(key, value)]
 
 
+def real_bits(point: Point) -> str:
+    """What the run's test examples took when they were compressed, beside what D + R of the same ones says; else nothing.
+
+    A point of one model for many beta has none of its own: the model is compressed with as its results are.
+    """
+    bits = point.record.results.get("bits")
+    if bits is None or point.conditioned:
+        return ""
+    real, nominal = bits["bits_per_example"], bits["nominal_bits_per_example"]
+    told = f"Real bits: {real:.1f} an example, over {bits['n']} test examples compressed losslessly"
+    if nominal:
+        told += f"; nominal (D + R of the same examples): {nominal:.1f}, {100 * (real / nominal - 1):+.1f} %".replace("-", "−")
+    return f"{told}. The first example borrows {bits['first_example_overhead_bits']} bits more, once."
+
+
 def _rows(key: str, value: Estimate | list[Estimate]) -> list[Row]:
     if isinstance(value, list):
         return [_row(f"{key}, layer {len(value) - i}", e) for i, e in enumerate(value)]

@@ -12,6 +12,9 @@ number, ``"inf"``, or null (unknown) with a ``"why"`` of its own. ``estimates`` 
 A run whose model was conditioned on beta also has ``"points"``, what it is at several betas: a list of ``{"condition": {"beta": 0.5},
 "estimates", "validation"}`` by rising beta, where beta is a list, top layer first, if the layers' differ. Its own ``estimates`` are at
 beta 1, or the beta nearest to it.
+
+A run whose test examples were compressed has ``"bits"``: ``{"n", "bytes", "bits_per_example", "nominal_bits_per_example",
+"first_example_overhead_bits"}``, nominal ones being D + R of the same ``n`` examples (null where it is unknown).
 """
 
 from collections.abc import Mapping, Sequence

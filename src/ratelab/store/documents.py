@@ -4,6 +4,7 @@ Each reader raises :class:`UserError` in one line that names the file and the re
 wrote, and for what parses but is not what it should be.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ SCHEMA = 1
 STATUSES = ("done", "running", "failed", "diverged")
 SECTIONS = ("data", "model", "objective")  # of a recipe: what every reader looks at
 ALWAYS = ("rate", "rates", "distortion", "neg_elbo")  # the estimates of every run that is done
+BITS = ("n", "bytes", "bits_per_example", "first_example_overhead_bits")  # of compressed examples
 
 Document = dict[str, Any]
 
@@ -59,6 +61,7 @@ def _look_at_results(document: Document) -> None:
     _must(document["status"] in STATUSES, f"its status is none of {', '.join(STATUSES)}")
     _look_at_recipe(_mapping(document["recipe"], "recipe"))
     _look_at_estimates(document)
+    _look_at_bits(document.get("bits"))
     for point in document.get("points", ()):
         _look_at_point(_mapping(point, "points"))
     if document["status"] == "done":
@@ -78,6 +81,16 @@ def _look_at_estimates(document: Document) -> None:
         for name, entry in _mapping(document[split], split).items():
             for estimate in entry if isinstance(entry, list) else [entry]:
                 _must(_is_estimate(estimate), f"'{split}.{name}' is no estimate")
+
+
+def _look_at_bits(bits: Any) -> None:
+    """What test examples take when compressed, where that was tried."""
+    if bits is None:
+        return
+    found, nominal = _mapping(bits, "bits"), _mapping(bits, "bits").get("nominal_bits_per_example")
+    numbers = [found.get(key) for key in BITS] + ([] if nominal is None else [nominal])
+    _must(all(isinstance(n, (int, float)) and math.isfinite(n) and n >= 0 for n in numbers), "'bits' are no numbers")
+    _must(found["n"] >= 1, "'bits' are of no example")
 
 
 def _look_at_point(point: Document) -> None:
