@@ -52,7 +52,13 @@ class Asked:
 
     def only(self, name: str, *takes: str) -> None:
         """:class:`UserError` where something was given that the figure does not take."""
-        options = {"RUNS": self.runs or None, "--data": self.data, "--score": self.score, "--draws": self.draws, "--count": self.count}
+        options = {
+            "RUNS": self.runs or None,
+            "--data": self.data,
+            "--score": self.score,
+            "--draws": self.draws,
+            "--count": self.count,
+        }
         for option, given in options.items():
             if given is not None and option not in takes:
                 raise UserError(f"figure '{name}' takes no {option}; leave {'them' if option == 'RUNS' else 'it'} out")
@@ -79,9 +85,9 @@ def figure_command(
     name: Annotated[
         str,
         Parameter(
-            help="Alemi et al. 2018: phase (Fig. 1), toy (Fig. 2), toy-plane, overfitting. Rosca et al. 2018: kl-bars, "
-            "low-posterior (Fig. 2), low-posterior-analysis (Fig. 3). Xiao and Bamler 2023: grid (Fig. 1), inference (Fig. 2), rates (Fig. 3), marked (Fig. 4), hull (Fig. 5), generation (Fig. 6), labels "
-            "(Fig. 7), accuracies (Table 1)."
+            help="Alemi et al. 2018: phase (Fig. 1), toy (Fig. 2), toy-plane, overfitting. Rosca et al. 2018: kl-bars, low-posterior "
+            "(Fig. 2), low-posterior-analysis (Fig. 3). Xiao and Bamler 2023: grid (Fig. 1), inference (Fig. 2), rates (Fig. 3), "
+            "marked (Fig. 4), hull (Fig. 5), generation (Fig. 6), labels (Fig. 7), accuracies (Table 1)."
         ),
     ],
     /,
