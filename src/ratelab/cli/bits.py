@@ -68,7 +68,7 @@ def compress_command(
     blob = Compressed(trained.run, weights, digest(levels.tobytes()), codec.shape, codec.levels, stack).to_bytes()
     write_file(output, blob)
     nominal = _nominal(folder, stack.count, own=images is None)
-    document = {
+    document: dict[str, Any] = {
         "n": stack.count,
         "bytes": len(blob),
         "bits_per_example": stack.bits / stack.count,
