@@ -67,6 +67,9 @@ VARIANTS = {
     "wide-decay-even": Variant(hidden=400, ends=True, epochs=23, lr=1.5e-3, decay=True),
     "wide-decay-fast": Variant(hidden=400, ends=True, epochs=23, lr=2e-3, decay=True),
     "longer-decay": Variant(ends=True, epochs=38, lr=1.5e-3, decay=True),
+    "longer-decay-low": Variant(ends=True, epochs=38, lr=1.5e-3, decay=True, power=-0.3),
+    "longer-decay-lower": Variant(ends=True, epochs=38, lr=1e-3, decay=True, power=-0.5),
+    "longer-decay-even-lower": Variant(epochs=38, lr=1e-3, decay=True, power=-0.7),
     "wide-longer-decay": Variant(hidden=400, ends=True, epochs=38, lr=1.5e-3, decay=True),
 }
 
