@@ -1,5 +1,6 @@
 """What one model for the whole curve costs: D + beta R at its points against separately trained models (Bae et al. 2023, section 5)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,9 @@ from ratelab.core.units import NAT
 
 @dataclass(frozen=True)
 class Gap:
-    """``point``: one model at ``beta``; ``rival``: the separate model of the same networks that has the lowest D + beta R on the
-    plane among those trained at that beta. ``found``: point minus rival, over the same test examples, in nats."""
+    """``point``: one model at ``beta``; ``rival``: the separate model that has the lowest D + beta R on the plane among those trained at
+    that beta, of the same networks where there is one, else of networks that differ in numbers alone (one model for all beta may need
+    wider layers). ``found``: point minus rival, over the same test examples, in nats."""
 
     point: Point
     rival: Point
@@ -43,11 +45,12 @@ def gaps(shown: Sequence[Point]) -> list[Gap]:
     separate: dict[tuple[str, float], list[Point]] = {}
     for point in shown:
         if not point.conditioned and point.beta is not None and node(point.record.recipe["objective"])["name"] == "beta":
-            separate.setdefault((networks(point), point.beta), []).append(point)
+            for key in (networks(point), kind(point)):
+                separate.setdefault((key, point.beta), []).append(point)
     found = []
     for point in (p for p in shown if p.conditioned and p.beta is not None):
         beta = float(point.beta or 0.0)
-        rivals = separate.get((networks(point), beta), [])
+        rivals = separate.get((networks(point), beta)) or separate.get((kind(point), beta), [])
         if rivals:
             rival = min(rivals, key=lambda p: p.distortion.value + beta * p.rate.value)
             found.append(Gap(point, rival, beta, _difference(point, rival, beta)))
@@ -58,6 +61,11 @@ def networks(point: Point) -> str:
     """What a conditioned model and a separate one share: everything of the recipe's model but the conditioning."""
     model = node(point.record.recipe["model"])
     return repr(sorted((key, value) for key, value in model.items() if key != "conditioning"))
+
+
+def kind(point: Point) -> str:
+    """Networks as :func:`networks` names them, whatever their widths."""
+    return re.sub(r"\d+", "#", networks(point))
 
 
 def _difference(point: Point, rival: Point, beta: float) -> Difference:
