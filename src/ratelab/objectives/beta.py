@@ -30,8 +30,7 @@ class Beta(Objective):
     ``beta``: one weight, or one per layer, top layer first, or one per bin where ``bins`` says how many neighbouring layers,
     from the top, share each. ``annealing``: epochs over which the weight rises from 0; with ``cycles`` of more than 1 it does so
     anew in each of that many equal parts of the training. A model that is conditioned on beta brings a beta for each example, and
-    leaves ``beta`` at 1; ``power`` then weighs the loss of an example by its beta to that power (of several layers, by the geometric
-    mean of theirs), over the mean weight of the batch: below 0 it favours small betas, whose losses move less with beta.
+    leaves ``beta`` at 1.
     """
 
     prices = True
@@ -50,7 +49,6 @@ class Beta(Objective):
         bins: tuple[Count, ...] | None = None,
         annealing: Weight = 0.0,
         cycles: Count = 1,
-        power: Annotated[float, Field(allow_inf_nan=False)] = 0.0,
     ) -> None:
         super().__init__()
         if bins is None:
@@ -58,7 +56,7 @@ class Beta(Objective):
             self.hyper("beta", beta)
         else:
             self.hyper("beta", spread(beta, bins, len(setting.latent_shapes)))
-        self.epochs, self.power = setting.epochs, power
+        self.epochs = setting.epochs
         self.schedule = rising(annealing, cycles, setting.epochs)
 
     def players(self, model: Model) -> tuple[Player, ...]:
@@ -66,8 +64,6 @@ class Beta(Objective):
             raise UserError(
                 "objective.beta: the model is conditioned on beta and brings its own for each example; leave this at 1"
             )
-        if model.conditioning is None and self.power:
-            raise UserError("objective.power: it weighs the examples of a model that is conditioned on beta; leave it at 0")
         check_prices(model, "beta", self.beta)
         return super().players(model)
 
@@ -75,9 +71,7 @@ class Beta(Objective):
         beta = self.beta if seen.batch.condition is None else seen.batch.condition.exp().mT.unsqueeze(-2)
         weight = beta if self.schedule is None else beta * self.schedule(seen.batch.epoch, self.epochs)
         if seen.batch.condition is not None:  # a weight for each layer and example, (L, 1, B)
-            favour = (self.power * seen.batch.condition.mean(-1)).exp()
-            losses = seen.distortion + (weight * seen.closed_rates).sum(-3)
-            return Loss(seen.mean(losses * favour / favour.mean()), {}, state)
+            return Loss(seen.mean(seen.distortion + (weight * seen.closed_rates).sum(-3)), {}, state)
         distortion, rates = seen.mean(seen.distortion), seen.mean(seen.closed_rates)
         return Loss(distortion + priced(weight, rates).sum(-1), {}, state)
 
