@@ -1,5 +1,6 @@
 """``ratelab figure`` of grids: Xiao and Bamler 2023, Fig. 1 to 7 and Table 1, from stored runs; and measuring a whole store."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,23 @@ def test_the_figures_of_small_models_that_were_trained(cli: Cli, place: Path) ->
     for name in ("rates", "hull", "labels"):
         assert cli("figure", name).code == 0
     assert cli("figure", "accuracies").out.count("z_") == 2
+
+
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "layers.md"
+
+
+def test_the_commands_of_the_tutorial_work(cli: Cli, place: Path) -> None:
+    lines = [shlex.split(line) for line in TUTORIAL.read_text().splitlines() if line.startswith("ratelab ")]
+    verbs = ["sweep", "evaluate", "frontier", *["figure"] * 4, "report", "train"]
+    assert [words[1] for words in lines] == verbs
+    fast = ("data={name: digits, limit: 200}", "training.epochs=1", "model.latent_dim=[2,2]")
+    grid = ("objective.beta.0=0.3,3", "objective.beta.1=0.3,3", "--workers", "1", "--together", "1")
+    for _, verb, *words in lines:
+        if verb == "report":
+            continue  # half a minute of figures, which the page's own tests draw
+        kept = [word for word in words if not word.startswith("objective.beta.")]
+        changes = (*fast, *grid) if verb == "sweep" else fast if verb == "train" else ()
+        outcome = cli(verb, *kept, *changes)
+        assert outcome.code == 0, outcome.err
+    assert {path.name for path in place.glob("*.svg")} == {"rates.svg", "hull.svg", "labels.svg"}
+    assert (place / "accuracies.md").is_file()

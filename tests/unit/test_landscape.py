@@ -11,6 +11,7 @@ from ratelab.analysis.plane import Plane, plane
 from ratelab.report import write_report
 from ratelab.report.landscape_figure import landscape_figure, landscape_figures
 from ratelab.report.look import to_png
+from ratelab.report.write import Drawing
 from ratelab.store import Store
 from synthetic_grid import AXIS, TWO, write_grid
 from synthetic_store import recipe, run_id, write_run
@@ -98,3 +99,12 @@ def test_a_score_that_few_runs_have_is_not_drawn(tmp_path: Path) -> None:
     (land,) = plane(store).landscapes
     assert landscape_figure(land, None) is None
     assert Store(store).runs()
+
+
+def test_many_scores_of_many_grids_leave_room_for_pictures_on_the_page(whole: Plane, tmp_path: Path) -> None:
+    figure = landscape_figure(whole.landscapes[0], whole.tasks[0])
+    assert figure is not None
+    shown, whole_size = Drawing.of(figure, stand_in=True), Drawing.of(figure)
+    assert shown.source.startswith("data:image/png;base64,iVBOR")
+    assert len(shown.source) < 0.25 * len(whole_size.source)
+    assert shown.png == whole_size.png

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from PIL import Image
 
 INK, GREY, LIGHT = "#1a1a1a", "#767676", "#d9d9d9"
 
@@ -97,4 +98,11 @@ def to_png(figure: Figure, dots_per_inch: int = 200) -> bytes:
     out = io.BytesIO()
     with style():
         figure.savefig(out, format="png", dpi=dots_per_inch, metadata={"Software": None})
+    return out.getvalue()
+
+
+def to_thumbnail(figure: Figure) -> bytes:
+    """The figure as a PNG file of a tenth of the bytes: few pixels, few colours."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(to_png(figure, 80))).convert("RGB").quantize(64).save(out, format="PNG", optimize=True)
     return out.getvalue()

@@ -20,7 +20,7 @@ from ratelab.report.curves_figure import curves_figure
 from ratelab.report.landscape_figure import caption as land_caption
 from ratelab.report.landscape_figure import landscape_figures
 from ratelab.report.landscape_view import landscape_json
-from ratelab.report.look import to_png, to_svg
+from ratelab.report.look import to_png, to_svg, to_thumbnail
 from ratelab.report.numbers import number, shown
 from ratelab.report.parts_figure import differing_parts, parts_figure
 from ratelab.report.phase_figure import phase_figure
@@ -30,6 +30,7 @@ from ratelab.store.files import make_folder, write_file
 
 PAGE = 14_000_000  # bytes of a page that opens at once
 ROWS = 4_000  # bytes for a run's rows and numbers
+LAND = "landscape-"  # how the names of figures of grids begin
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,20 @@ class Drawing:
 
     svg: str
     png: bytes
+    small: bytes = b""
 
     @classmethod
-    def of(cls, figure: Figure) -> "Drawing":
+    def of(cls, figure: Figure, stand_in: bool = False) -> "Drawing":
+        """``stand_in``: the page shows it only where no script draws the same better; a small picture does for that."""
         svg = to_svg(figure)
         figure.set_layout_engine("none")  # the places of things are settled; finding them again takes as long as drawing
-        return cls(svg, to_png(figure))
+        return cls(svg, to_png(figure), to_thumbnail(figure) if stand_in else b"")
 
     @property
     def source(self) -> str:
         """An SVG picture in a ``data:`` address: as sharp as an inline one, and its ids cannot meet another's."""
+        if self.small:
+            return "data:image/png;base64," + base64.b64encode(self.small).decode("ascii")
         return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode("ascii")
 
 
@@ -118,7 +123,7 @@ def _figures(plane: Plane) -> dict[str, Drawing]:
     if len(differing_parts(plane)) > 1:
         figures |= {"parts": parts_figure(plane), "parts-sum": parts_figure(plane, total=True)}
     figures |= landscape_figures(plane)
-    return {name: Drawing.of(figure) for name, figure in figures.items() if figure is not None}
+    return {name: Drawing.of(figure, name.startswith(LAND)) for name, figure in figures.items() if figure is not None}
 
 
 def _write_figures(folder: Path, chapters: list[Chapter], phase: Drawing) -> list[Path]:
