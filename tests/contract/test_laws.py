@@ -135,6 +135,18 @@ def test_bernoulli_is_a_normalised_law_of_pixels_even_for_extreme_logits() -> No
     assert law.unit_log_prob(1 - x).isfinite().all()
 
 
+@pytest.mark.parametrize("lead", [(), (5,), (2, 5)], ids=str)
+def test_bernoulli_scores_the_same_with_and_without_gradients(lead: tuple[int, ...]) -> None:
+    noise = LiveNoise(0, dtype=torch.float64)
+    logits, grey = 30 * noise.normal((*lead, 7)), noise.uniform((5, 7))
+    law = Bernoulli(logits)
+    with torch.no_grad():
+        quick = law.log_prob(grey)
+    exact = grey * torch.nn.functional.logsigmoid(logits) + (1 - grey) * torch.nn.functional.logsigmoid(-logits)
+    torch.testing.assert_close(quick, exact.sum(-1), atol=1e-12, rtol=1e-13)
+    torch.testing.assert_close(law.log_prob(grey), quick, atol=1e-12, rtol=1e-13)
+
+
 def test_categorical_sums_to_one_and_draws_follow_it() -> None:
     law = Categorical(torch.tensor([0.1, 1.0, -0.5]))
     assert float(law.log_prob(torch.arange(3.0)).exp().sum()) == pytest.approx(1.0, abs=1e-6)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from linear import linear_model, world
 
-from ratelab.core.batch import LiveNoise
+from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.errors import UserError
 from ratelab.core.model import Model
@@ -80,6 +80,19 @@ def test_importance_weighting_defaults_to_five_thousand_samples_and_holds_a_chun
     assert max(held) == 50
     assert sum(held) - held[0] == 1001, "the trial before it draws once"
     assert found["iwae"].n == 3
+
+
+def test_importance_weighting_takes_every_third_example_with_what_belongs_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the exact posterior each weight is the evidence itself; examples are taken two at a time."""
+    monkeypatch.setattr("ratelab.estimators.iwae.ROWS", 8)
+    exact, dataset = world(1.0, n=20)
+    estimator = ESTIMATORS.build(ESTIMATORS.resolve({"name": "iwae", "samples": 9, "chunk": 4, "every": 3}, "e"))
+    batch = Batch(torch.as_tensor(dataset.test.x[:20]), torch.arange(100, 120))
+    with torch.no_grad():
+        estimator.observe(linear_model(exact, dataset), batch, LiveNoise(0))
+    np.testing.assert_allclose(estimator.bound.values, truth(exact, dataset.test.x[:20])[2::3], atol=1e-4)
+    assert estimator.result()["iwae"].n == 6
+    assert estimator.per_example() == {}, "rows of the others would be missing"
 
 
 @pytest.mark.parametrize("start", ["encoder", "marginal"])
@@ -255,6 +268,7 @@ def test_what_a_model_lacks_is_said_in_one_line_before_anything_is_measured(name
     ("node", "says"),
     [
         ({"name": "iwae", "samples": 0}, "samples"),
+        ({"name": "iwae", "every": 0}, "every"),
         ({"name": "ais", "chains": 0}, "chains"),
         ({"name": "parzen", "sigmas": []}, "sigmas"),
         ({"name": "ais", "start": "prior"}, "start"),

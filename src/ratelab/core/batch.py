@@ -33,6 +33,17 @@ class Batch:
         """B, the number of examples."""
         return self.x.shape[0]
 
+    def pick(self, rows: Tensor) -> "Batch":
+        """The examples at ``rows`` (B',) with all that belongs to them.
+
+        >>> Batch(torch.arange(6.0).view(3, 2), y=torch.arange(3)).pick(torch.tensor([2])).y
+        tensor([2])
+        """
+        index, y, weight, condition = (
+            None if part is None else part[rows] for part in (self.index, self.y, self.weight, self.condition)
+        )
+        return Batch(self.x[rows], index, self.epoch, y, weight, condition)
+
 
 class Noise(ABC):
     """The only source of randomness. Every law of ours draws from it, so that draws can be replayed and stacked."""

@@ -7,6 +7,8 @@ from torch.nn import functional as F
 from ratelab.core.batch import Noise
 from ratelab.core.law import Abilities, Draw, Law, full_precision, sum_event
 
+EXACT = 40.0  # a logit beyond which softplus(l) is l in double precision
+
 
 class Bernoulli(Law):
     """Bernoulli(sigmoid(logits)) over the trailing ``event_axes`` axes. A draw is 0 or 1 and carries no gradient.
@@ -43,7 +45,11 @@ class Bernoulli(Law):
 
     def log_prob(self, value: Tensor) -> Tensor:
         # The sign is changed after the sum: one pass over the pixels less, forwards and backwards.
-        return -sum_event(self._cross_entropy(value), self.event_shape)
+        if torch.is_grad_enabled():
+            return -sum_event(self._cross_entropy(value), self.event_shape)
+        # softplus(l) - x l is the same number, and a third of the work where no gradient is wanted.
+        softplus = F.softplus(self.logits, threshold=EXACT)
+        return -sum_event(torch.addcmul(softplus, value, self.logits, value=-1), self.event_shape)
 
     def kl(self, other: Law) -> Tensor | None:
         if not isinstance(other, Bernoulli):

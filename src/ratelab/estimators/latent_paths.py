@@ -93,5 +93,10 @@ def from_encoder(model: Model, x: Tensor, noise: Noise) -> FromEncoder:
 
 def thinned(batch: Batch, every: int) -> Tensor:
     """The examples (B', \\*event) of a batch whose row in the data set is a multiple of ``every``."""
+    return batch.x[kept_rows(batch, every)]
+
+
+def kept_rows(batch: Batch, every: int) -> Tensor:
+    """Which examples of a batch :func:`thinned` keeps, (B',)."""
     index = torch.arange(batch.size, device=batch.x.device) if batch.index is None else batch.index
-    return batch.x[index % every == 0]
+    return (index % every == 0).nonzero().squeeze(-1)
