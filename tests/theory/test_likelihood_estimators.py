@@ -1,6 +1,7 @@
 """Likelihood estimators against models whose evidence is known: importance weighting, annealing from both sides, Parzen windows."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -82,6 +83,22 @@ def test_importance_weighting_defaults_to_five_thousand_samples_and_holds_a_chun
     assert found["iwae"].n == 3
 
 
+@pytest.mark.spec("VF53")
+def test_the_bound_tightens_with_samples_and_what_is_gained_is_what_the_encoder_lost() -> None:
+    exact, dataset, model = bad_encoder(n=2000)
+    found = [measured(model, dataset, name="iwae", samples=k)[0] for k in (1, 3, 10, 30, 300)]
+    values = [each["iwae"].value for each in found]
+    assert all(second < first for first, second in pairwise(values))
+    assert found[0]["iwae_gain"].value == pytest.approx(0.0, abs=1e-5), "one sample is the ELBO itself"
+    evidence = float(truth(exact, dataset.test.x).mean())
+    assert evidence < values[-1] < evidence + 0.2 * (values[0] - evidence), "most of what the encoder lost is won back"
+    gain = found[-1]["iwae_gain"]
+    assert gain.value + values[-1] == pytest.approx(values[0], abs=5 * found[0]["iwae"].stderr), "neg_elbo, on more draws"
+    lost = values[0] - evidence
+    assert 0.7 * lost < gain.value < lost + 5 * found[0]["iwae"].stderr
+    assert gain.bound == "lower"
+
+
 def test_importance_weighting_takes_every_third_example_with_what_belongs_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the exact posterior each weight is the evidence itself; examples are taken two at a time."""
     monkeypatch.setattr("ratelab.estimators.iwae.ROWS", 8)
@@ -91,7 +108,9 @@ def test_importance_weighting_takes_every_third_example_with_what_belongs_to_it(
     with torch.no_grad():
         estimator.observe(linear_model(exact, dataset), batch, LiveNoise(0))
     np.testing.assert_allclose(estimator.bound.values, truth(exact, dataset.test.x[:20])[2::3], atol=1e-4)
-    assert estimator.result()["iwae"].n == 6
+    found = estimator.result()
+    assert found["iwae"].n == found["iwae_gain"].n == 6
+    assert found["iwae_gain"].value == pytest.approx(0.0, abs=1e-4), "nothing is lost by the exact posterior"
     assert estimator.per_example() == {}, "rows of the others would be missing"
 
 

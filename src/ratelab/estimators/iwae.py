@@ -27,9 +27,9 @@ ROWS = 2000  # samples times examples in one pass
 
 
 class ImportanceWeighted(Estimator):
-    """``iwae``: an upper bound on -log p(x). ``samples``: K; ``chunk``: how many of them are held at once for an example.
+    """``iwae``: an upper bound on -log p(x); ``iwae_gain``: how far it is below neg_elbo on the same draws.
 
-    ``every``: measure one example in so many.
+    ``samples``: K; ``chunk``: how many of them are held at once for an example. ``every``: measure one example in so many.
     """
 
     references = (Reference(BURDA16, "eq. 8"), Reference(K19, "eq. 2.57"))
@@ -42,7 +42,7 @@ class ImportanceWeighted(Estimator):
         every: Annotated[int, Field(ge=1)] = 1,
     ) -> None:
         self.samples, self.chunk, self.every = samples, chunk, every
-        self.bound, self.score = Column(), Score()
+        self.bound, self.gain, self.score = Column(), Column(), Score()
 
     def check(self, model: Model, seen: Pass) -> None:
         check_sampled(seen, "iwae")
@@ -55,20 +55,27 @@ class ImportanceWeighted(Estimator):
             self._bound(model, batch.pick(rows), noise)
 
     def _bound(self, model: Model, batch: Batch, noise: Noise) -> None:
-        total = batch.x.new_full((batch.size,), -torch.inf)
+        total, summed = batch.x.new_full((batch.size,), -torch.inf), batch.x.new_zeros(batch.size)
         for start in range(0, self.samples, self.chunk):
             seen = model(batch, noise, min(self.chunk, self.samples - start))
             self.score = Score.of(seen.decoder, model.target)
-            total = torch.logaddexp(total, torch.logsumexp(-(seen.rate + seen.distortion), dim=-2))
+            neg_elbo = seen.rate + seen.distortion
+            total = torch.logaddexp(total, torch.logsumexp(-neg_elbo, dim=-2))
+            summed = summed + neg_elbo.sum(-2)
         self.bound.add(math.log(self.samples) - total)
+        self.gain.add(summed / self.samples - math.log(self.samples) + total)
 
     def merge(self, other: Estimator) -> None:
         assert isinstance(other, ImportanceWeighted)
         self.bound.merge(other.bound)
+        self.gain.merge(other.gain)
 
     def per_example(self) -> Mapping[str, np.ndarray]:
         return {"iwae": self.bound.values} if self.every == 1 else {}
 
     def result(self) -> Mapping[str, Result]:
         score = self.score
-        return {"iwae": mean_of(self.bound.values, of=score.evidence, bound=score.bound("upper"), why=score.why)}
+        return {
+            "iwae": mean_of(self.bound.values, of=score.evidence, bound=score.bound("upper"), why=score.why),
+            "iwae_gain": mean_of(self.gain.values, "KL(e(z|x) || p(z|x))", score.bound("lower"), why=score.why),
+        }
