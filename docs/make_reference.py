@@ -19,6 +19,7 @@ from ratelab.encoders import ENCODERS
 from ratelab.estimators import ESTIMATORS
 from ratelab.marginals import CONDITIONALS, MARGINALS
 from ratelab.models import MODELS
+from ratelab.models.pixel_density import PIXEL_LAWS
 from ratelab.networks import FEATURES, RENDERERS
 from ratelab.objectives import OBJECTIVES
 from ratelab.training import OPTIMISERS
@@ -31,6 +32,7 @@ SECTIONS = {
     "Decoders (`model.decoder`)": DECODERS,
     "Marginals (`model.marginal`)": MARGINALS,
     "Marginals of the layers below the top (`model.conditional`)": CONDITIONALS,
+    "Densities of images (`model.law` of `density`)": PIXEL_LAWS,
     "Flows (`model.encoder.flow`, `model.marginal.flow`)": FLOWS,
     "Networks from an example to features (`model.encoder.network`)": FEATURES,
     "Networks from latents to an output (`model.decoder.network`)": RENDERERS,

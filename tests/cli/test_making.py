@@ -223,8 +223,26 @@ def test_all_is_every_estimator_of_the_table_but_those_that_train_a_helper() -> 
     from ratelab.cli.evaluate import every_estimator
 
     helped = {"inception-score", "fid", "reconstruction-accuracy"}
+    helped |= {f"marginal-kl-{how}" for how in ("ratio", "gmm", "maf", "lstm")} | {"wasserstein", "generative-bounds"}
     assert helped <= set(ESTIMATORS)
     assert [node["name"] for node in every_estimator()] == [name for name in ESTIMATORS if name not in helped]
+
+
+def test_evaluate_trains_a_helper_once_and_says_so(cli: Cli, store: Path, run_id: str) -> None:
+    asked = ("evaluate", run_id, "--estimators", "{name: marginal-kl-gmm, steps: 8, components: 2}", "--json")
+    first = cli(*asked)
+    (results,) = first.json()["runs"]
+    helper = results["helpers"]["marginal-kl-gmm"]
+    assert results["estimates"]["marginal_kl_gmm"]["bound"] == "lower"
+    assert helper["seed"] == 0
+    assert helper["seconds"] >= 0
+    assert (store / helper["run"] / "results.json").is_file()
+    assert "helper of marginal-kl-gmm: epoch 1 of " in first.err
+    again = cli(*asked)
+    assert "nothing new to measure" in again.err
+    assert "epoch" not in again.err
+    wrong = cli("evaluate", run_id, "--estimators", "{name: marginal-kl-gmm, component: 2}")
+    assert "unknown key 'component'; did you mean 'components'" in wrong.line()
 
 
 def test_evaluate_keeps_the_per_example_values_of_before(cli: Cli, store: Path, run_id: str) -> None:

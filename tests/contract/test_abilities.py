@@ -30,7 +30,10 @@ from ratelab.distributions.mixtures import GaussianMixture, Mixture
 from ratelab.distributions.one_hot import OneHot
 from ratelab.distributions.point import Implicit, Point
 from ratelab.distributions.quantised import QuantisedNormal
+from ratelab.distributions.recurrent import Recurrent
+from ratelab.distributions.repeated import Repeated
 from ratelab.networks.gated_pixelcnn import GatedPixelCnn
+from ratelab.networks.lstm import CoordinateLstm
 
 B, SMALL, LARGE = 3, 4, 8  # examples, and the sizes of event at which operations are counted
 
@@ -75,6 +78,8 @@ LAWS: dict[str, Callable[[int], Law]] = {
     "mixture": lambda d: Mixture(torch.zeros(B), FullGaussian(rows(d), torch.eye(d).expand(B, d, d))),
     "pixel after pixel": pixels,
     "of torch.distributions": lambda d: ForeignLaw(torch.distributions.Laplace(rows(d), torch.ones(B, d)), (B,), (d,)),
+    "repeated": lambda d: Repeated(pixels(d), B),
+    "coordinate after coordinate": lambda d: Recurrent(CoordinateLstm(d, 4)),
     "point": lambda d: Point(rows(d)),
     "implicit": lambda d: Implicit(lambda noise: 2 * noise, rows(2), (d,), d),
     **{f"{name} flow": flowed(name) for name in FLOWS},

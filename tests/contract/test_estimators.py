@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from linear import linear_model, world
-from toys import build
+from toys import build, known_critic
 
 from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
@@ -87,7 +87,7 @@ ONE_LAYER = ("annealed-curve",)
 
 
 class Judge(torch.nn.Module):
-    """A classifier of three classes that was never trained."""
+    """A classifier of three classes, a critic and a density of codes that were never trained."""
 
     event_shape, classes = (1, 8, 8), 3
 
@@ -97,13 +97,20 @@ class Judge(torch.nn.Module):
     def features(self, x: torch.Tensor) -> torch.Tensor:
         return torch.stack([x.flatten(1)[:, i::3].sum(-1) for i in range(3)], -1)
 
+    def score(self, z: torch.Tensor) -> torch.Tensor:
+        return z.flatten(1).sum(-1)
+
+    def log_prob(self, z: torch.Tensor) -> torch.Tensor:
+        return -z.flatten(1).square().sum(-1)
+
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_merging_two_halves_equals_seeing_the_whole(name: str) -> None:
-    model, dataset = build("bottleneck" if name == "accuracy" else "vae" if name in ONE_LAYER else "hierarchy of two")
+    special = {"accuracy": lambda: build("bottleneck"), "synthetic-kl": known_critic}
+    model, dataset = special.get(name, lambda: build("vae" if name in ONE_LAYER else "hierarchy of two"))()
     x = torch.as_tensor(dataset.train.x[:20]).float()
     node = ESTIMATORS.resolve({"name": name, **CHEAP.get(name, {})}, "e")
-    whole, left, right = (built(node, lambda _: Judge()) for _ in range(3))
+    whole, left, right = (built(node, model, lambda *_: Judge()) for _ in range(3))
     noise = LiveNoise(0)
     y = torch.arange(20) % 3
     with torch.no_grad():

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from toys import batch_of, build
+from toys import batch_of, build, critic
 
 from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset
@@ -32,16 +32,15 @@ def objective(setting: Setting = SETTING, **node: object) -> Objective:
 
 
 def served(name: str) -> tuple[Objective, Model, Dataset]:
-    """The objective on a hierarchy of two, or on the plain VAE where it refuses a hierarchy."""
-    for case in ("hierarchy of two", "vae"):
-        model, dataset = build(case)
+    """The objective on a hierarchy of two, or on the plain VAE where it refuses a hierarchy, or on a critic."""
+    for model, dataset in (build("hierarchy of two"), build("vae"), critic()):
         chosen = objective(Setting(model.event_shape, model.latent_shapes, 200, 60), name=name, **GIVEN.get(name, {}))
         try:
             chosen.players(model)
         except UserError:
             continue
         return chosen, model, dataset
-    raise AssertionError(f"'{name}' serves neither")
+    raise AssertionError(f"'{name}' serves none")
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -8,6 +8,7 @@ import torch
 from ratelab.core.batch import Batch
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.model import Model
+from ratelab.data import load
 from ratelab.distributions.flows import FLOWS
 from ratelab.marginals import MARGINALS
 from ratelab.models import MODELS
@@ -71,6 +72,7 @@ SMALL_MARGINALS: dict[str, dict[str, Any]] = {
     "maf": {"steps": 2, "hidden": [8, 8]},
     "real-nvp": {"steps": 2, "hidden": [8]},
     "flow": {"flow": flow("spline"), "steps": 2},
+    "lstm": {"hidden": 8},
     "vamp": {"pseudo_inputs": 6},
 }
 ONE_HOT = {"name": "categorical", "states": 3}
@@ -290,6 +292,14 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
         binary_images,
     ),
     "gaussian mixture": ({"name": "gaussian-mixture", "components": 4}, real_table),
+    "density, gated pixelcnn": (
+        {"name": "density", "law": {"name": "gated-pixelcnn", "features": 2, "layers": 1}},
+        binary_images,
+    ),
+    "density, pixelcnn++ of grey levels": (
+        {"name": "density", "law": {"name": "pixelcnn++", "features": 2, "layers": 1, "pixels": "logistic-mixture"}},
+        grey_images,
+    ),
     "invertible": ({"name": "invertible", "flow": {"name": "real-nvp", "hidden": [8]}, "steps": 2}, real_table),
     "tables": ({"name": "tables", "states": 6, "latent_states": 4, "init": 0.5}, states),
     "toy": ({"name": "toy", "states": 6, "latent_states": 4, "init": 0.5}, states),
@@ -306,6 +316,19 @@ def build(case: str, seed: int = 0) -> tuple[Model, Dataset]:
     dataset = make()
     torch.manual_seed(seed)
     return MODELS.build(MODELS.resolve(node, "model"), dataset), dataset
+
+
+def critic(seed: int = 0) -> tuple[Model, Dataset]:
+    """A critic of the codes of the plain VAE."""
+    model, dataset = build("vae", seed)
+    node = MODELS.resolve({"name": "code-critic", "of": "none", "layers": 1, "width": 8}, "model")
+    return MODELS.build(node, dataset, model), dataset
+
+
+def known_critic(seed: int = 0) -> tuple[Model, Dataset]:
+    """A critic of two Gaussians in two dimensions."""
+    dataset = load({"name": "gaussian-pair", "dimensions": 2, "n": 60, "seed": seed})
+    return MODELS.build(MODELS.resolve({"name": "gaussian-critic", "layers": 1, "width": 8}, "model"), dataset), dataset
 
 
 def batch_of(dataset: Dataset, n: int = 7, dtype: torch.dtype = torch.float32) -> Batch:

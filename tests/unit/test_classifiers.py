@@ -170,7 +170,7 @@ def real(dataset: Dataset) -> Dataset:
 def test_an_identity_decoder_has_the_accuracy_of_the_classifier() -> None:
     dataset = real(classes())
     node = {"name": "reconstruction-accuracy", "classifier": "any"}
-    found, arrays = evaluate(mirror(dataset), dataset, "test", [node], seed=0, helper=lambda _: Oracle())  # type: ignore[arg-type, return-value]
+    found, arrays = evaluate(mirror(dataset), dataset, "test", [node], seed=0, helper=lambda *_: Oracle())  # type: ignore[arg-type, return-value]
     oracle = Oracle().log_probs(torch.as_tensor(dataset.test.x))
     accuracy = (oracle.argmax(-1).numpy() == dataset.test.y).mean()
     assert found["reconstruction_accuracy"].value == pytest.approx(accuracy)  # type: ignore[union-attr]
@@ -188,7 +188,7 @@ def test_scores_of_generation_look_at_the_means_of_draws() -> None:
         {"name": "inception-score", "classifier": "any", "samples": 90, "splits": 3},
         {"name": "fid", "classifier": "any", "samples": 90},
     ]
-    found, _ = evaluate(model, dataset, "test", nodes, seed=0, helper=lambda _: Oracle())  # type: ignore[arg-type, return-value]
+    found, _ = evaluate(model, dataset, "test", nodes, seed=0, helper=lambda *_: Oracle())  # type: ignore[arg-type, return-value]
     assert 1 <= found["inception_score"].value <= 3  # type: ignore[union-attr]
     assert found["inception_score"].n == 90  # type: ignore[union-attr]
     assert found["fid"].value > 0  # type: ignore[union-attr]
@@ -205,7 +205,7 @@ def test_a_classifier_that_is_missing_or_of_the_wrong_shape_is_one_line(judge: A
     wrong.event_shape = judge  # type: ignore[assignment]
     node = ESTIMATORS.resolve({"name": name, "classifier": "any"}, "estimators")
     with pytest.raises(UserError, match=message):
-        evaluate(mirror(dataset), dataset, "test", [node], seed=0, helper=judge and (lambda _: wrong))  # type: ignore[arg-type, return-value]
+        evaluate(mirror(dataset), dataset, "test", [node], seed=0, helper=judge and (lambda *_: wrong))  # type: ignore[arg-type, return-value]
 
 
 CLASSIFIER = """

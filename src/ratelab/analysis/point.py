@@ -8,7 +8,7 @@ from typing import Any
 from ratelab.analysis.family import distinguish, families, flat, names, node, traits
 from ratelab.analysis.records import Estimates, Record
 from ratelab.core.at import Condition, betas_of
-from ratelab.core.estimate import OF_LABEL, Estimate
+from ratelab.core.estimate import OF_CODES, OF_LABEL, Estimate
 
 CONDITIONED = "one model for all beta"  # in the label of a family
 UNKNOWN = Estimate(math.nan, math.nan, 0, of="", bound="estimate", why="not measured")
@@ -187,4 +187,5 @@ def _apart(record: Record, rate: Estimate, distortion: Estimate) -> str:
         if estimate.bound in ("lower", "estimate"):
             claim = "a lower bound" if estimate.bound == "lower" else "an estimate without a guaranteed side"
             return f"the {name} is {claim}: {estimate.of}"
-    return "its distortion is of the label, not of the example" if distortion.of == OF_LABEL else ""
+    of = {OF_LABEL: "the label", OF_CODES: "another run's codes"}.get(distortion.of)
+    return f"its distortion is of {of}, not of the example" if of else ""

@@ -99,10 +99,11 @@ def _marginals() -> list[Row]:
 
 
 def _networks() -> list[Row]:
+    from ratelab.models.pixel_density import PIXEL_LAWS
     from ratelab.networks import FEATURES, RENDERERS
 
-    encoders, decoders = _rows(FEATURES), _rows(RENDERERS)
-    return [{**r, "of": "encoder"} for r in encoders] + [{**r, "of": "decoder"} for r in decoders]
+    kinds = {"encoder": FEATURES, "decoder": RENDERERS, "density": PIXEL_LAWS}
+    return [{**row, "of": of} for of, table in kinds.items() for row in _rows(table)]
 
 
 def _models() -> list[Row]:

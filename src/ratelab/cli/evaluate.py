@@ -1,6 +1,6 @@
 """``ratelab evaluate``: more measurements of trained runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +14,8 @@ from ratelab.core.at import parted
 from ratelab.core.errors import UserError
 
 if TYPE_CHECKING:
-    from ratelab.evaluation import Helper
-    from ratelab.runs import Circumstances, Trained
-    from ratelab.store import RunFolder
+    from ratelab.runs import Circumstances, Helpers, Recipe, Trained
+    from ratelab.store import RunFolder, Store
 
 Node = dict[str, Any]
 Results = dict[str, Any]
@@ -240,6 +239,9 @@ def _at(
             asked = [node for node in asked if node["name"] not in refused]
             work = trained.model, trained.dataset, trained.recipe, betas, asked, known, under.torch_device()
             results = add_point(folder, results, *work, lambda done, _: report(done), helper)
+        if helper.used:
+            results["helpers"] = {**results.get("helpers", {}), **helper.used}
+            folder.write_results(results)
     rest = {key: value for key, value in results.items() if key != "points"}
     return {**rest, **(point_at(results, given) or {}), "run": folder.id + suffix(given)}
 
@@ -268,16 +270,26 @@ def _add(folder: "RunFolder", results: Results, nodes: Sequence[Node], under: "C
     return results
 
 
-def _helpers(folder: "RunFolder", trained: "Trained", under: "Circumstances") -> "Helper":
+def _helpers(folder: "RunFolder", trained: "Trained", under: "Circumstances") -> "Helpers":
     """What estimators need trained, as runs of the store that the run lies in."""
-    from ratelab.runs import execute, helpers
+    from ratelab.runs import Helpers
     from ratelab.store import Store
 
-    return helpers(trained.recipe.data, Store(folder.path.parent), under, execute)
+    return Helpers(folder.id, trained.recipe, Store(folder.path.parent), under, _train)
+
+
+def _train(recipe: "Recipe", store: "Store", under: "Circumstances") -> Results:
+    """Train a helper, with a line for each of its epochs; one that is trained already is said nothing of."""
+    from ratelab.runs import execute
+
+    def tell(row: Mapping[str, Any]) -> None:
+        say(f"{recipe.title}: epoch {row['epoch']} of {recipe.training.epochs}, {row['seconds']:.0f} s")
+
+    return execute(recipe, store, under, on_row=tell)
 
 
 def _measured(
-    folder: "RunFolder", results: Results, node: Node, trained: "Trained", under: "Circumstances", helper: "Helper"
+    folder: "RunFolder", results: Results, node: Node, trained: "Trained", under: "Circumstances", helper: "Helpers"
 ) -> Results:
     from ratelab.evaluation import evaluate
     from ratelab.runs.results import plain
@@ -307,5 +319,7 @@ def _measured(
         "validation": {**results["validation"], **plain(estimates["validation"])},
         "measured": jsonable([*earlier, node]),
     }
+    if helper.used:
+        results["helpers"] = {**results.get("helpers", {}), **helper.used}
     folder.write_results(results)
     return results

@@ -36,6 +36,11 @@ NUMBERS = {
     "u": "U",
     "information": "I_e >= U - S",
     "neg_elbo": "D + R on the sample",
+    "truth": "KL(P_2 || P_1)",
+    "estimate": "E_{P_2}[-logit]",
+    "bias": "its bias",
+    "dv": "Donsker-Varadhan bound",
+    "nwj": "NWJ bound",
 }
 
 
@@ -86,8 +91,8 @@ def figure_command(
         str,
         Parameter(
             help="Alemi et al. 2018: phase (Fig. 1), toy (Fig. 2), toy-plane, overfitting. Rosca et al. 2018: kl-bars, low-posterior "
-            "(Fig. 2), low-posterior-analysis (Fig. 3). Xiao and Bamler 2023: grid (Fig. 1), inference (Fig. 2), rates (Fig. 3), "
-            "marked (Fig. 4), hull (Fig. 5), generation (Fig. 6), labels (Fig. 7), accuracies (Table 1)."
+            "(Fig. 2), low-posterior-analysis (Fig. 3), synthetic-kl. Xiao and Bamler 2023: grid (Fig. 1), inference (Fig. 2), "
+            "rates (Fig. 3), marked (Fig. 4), hull (Fig. 5), generation (Fig. 6), labels (Fig. 7), accuracies (Table 1)."
         ),
     ],
     /,
@@ -124,7 +129,9 @@ def figure_command(
     (Rosca et al. 2018, Fig. 1, 4 and 21). low-posterior: the draws of m(z) where one
     run's posteriors have the least density, beside their nearest neighbours in the
     data (Fig. 2, 10, 11, 15); low-posterior-analysis: their pixels, ELBO, KL cost and a
-    map of the codes (Fig. 3, 12-14). What was computed is kept in the run's folder.
+    map of the codes (Fig. 3, 12-14). What was computed is kept in the run's folder. synthetic-kl:
+    the density-ratio trick on two known Gaussians, from 'ratelab sweep
+    rosca2018/synthetic-kl'.
 
     The figures of Xiao and Bamler 2023 are of grids of two-layer models, a block for
     each grid in the store:
@@ -259,6 +266,15 @@ def _accuracies(asked: Asked) -> Drawn:
     return Drawn(markdown(rows), records, lambda out: out.print(accuracies_table(rows)))
 
 
+def _synthetic_kl(asked: Asked) -> Drawn:
+    from ratelab.cli.synthetic import synthetic_records
+    from ratelab.report.synthetic_figure import synthetic_figure
+
+    asked.only("synthetic-kl", "RUNS")
+    records = synthetic_records(asked.runs, asked.store)
+    return Drawn(synthetic_figure(records), records)
+
+
 TABLES = ("accuracies",)
 FIGURES: dict[str, Callable[[Asked], Drawn]] = {
     "phase": _phase,
@@ -268,6 +284,7 @@ FIGURES: dict[str, Callable[[Asked], Drawn]] = {
     "kl-bars": _kl_bars,
     "low-posterior": _low_posterior("low-posterior"),
     "low-posterior-analysis": _low_posterior("low-posterior-analysis"),
+    "synthetic-kl": _synthetic_kl,
     "grid": _of_grids("grid"),
     "inference": _inference,
     "rates": _of_grids("rates", "--score"),

@@ -19,6 +19,9 @@ OF_LABEL = (
 )
 
 
+OF_CODES = "distortion of another run's codes (density)"  # likewise where what is scored are codes that another run draws
+
+
 @dataclass(frozen=True)
 class Estimate:
     """One measured quantity.

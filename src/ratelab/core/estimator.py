@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,15 @@ Result = Estimate | list[Estimate]
 
 @dataclass(frozen=True)
 class Needs:
-    """What an estimator asks for: labels, a likelihood, a density of the encoder, or a trained helper by name."""
+    """What an estimator asks for: labels, a likelihood, a density of the encoder, or a trained helper by name.
+
+    ``training``: it also looks at training examples, evenly spaced, as many as the split has.
+    """
 
     labels: bool = False
     likelihood: bool = True
     helper: str | None = None
+    training: bool = False
 
 
 class Estimator(ABC):
@@ -37,6 +42,19 @@ class Estimator(ABC):
     @abstractmethod
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         """Look at one batch; nothing is averaged before :meth:`result`."""
+
+    @classmethod
+    def lesson(cls, node: Mapping[str, Any], examples: int) -> Mapping[str, Any] | None:
+        """The sections of the recipe by which its helper learns about the model that is measured; None where it has a recipe by name.
+
+        ``node``: the estimator's options; ``examples``: how many the split that the helper learns from has. Of the section ``model`` the
+        option ``of``, which run it learns about, is filled in by who makes the helper.
+        """
+        return None
+
+    def observe_training(self, model: Model, batch: Batch, noise: Noise, examples: int) -> None:
+        """Look at a batch of training examples, before any of the split that is measured; ``examples``: how many there are in all."""
+        raise NotImplementedError
 
     @abstractmethod
     def merge(self, other: "Estimator") -> None:

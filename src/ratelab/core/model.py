@@ -30,7 +30,8 @@ class Model(nn.Module):
     event_shape: tuple[int, ...]
     latent_shapes: tuple[tuple[int, ...], ...]
     stacks: bool = True  # False: something in it changes in the forward pass, so that models cannot be trained side by side
-    target: Literal["x", "y"] = "x"  # what the decoder scores: the example, or its label
+    target: Literal["x", "y", "z"] = "x"  # what the decoder scores: the example, its label, or codes of another model
+    learns_from: Literal["train", "validation"] = "train"  # the split it is trained on
 
     @property
     def conditioning(self) -> Conditioning | None:

@@ -213,3 +213,23 @@ GAO17 = _paper(
     "Estimating Mutual Information for Discrete-Continuous Mixtures", "Advances in Neural Information Processing Systems", 2017,
     "Gao et al.",
 )  # fmt: skip
+GULRAJANI17 = _paper(
+    "gulrajani2017improved", "inproceedings",
+    "Gulrajani, Ishaan and Ahmed, Faruk and Arjovsky, Martin and Dumoulin, Vincent and Courville, Aaron",
+    "Improved Training of Wasserstein GANs", "Advances in Neural Information Processing Systems", 2017, "Gulrajani et al.",
+)  # fmt: skip
+NGUYEN10 = _paper(
+    "nguyen2010estimating", "article", "Nguyen, XuanLong and Wainwright, Martin J. and Jordan, Michael I.",
+    "Estimating Divergence Functionals and the Likelihood Ratio by Convex Risk Minimization",
+    "IEEE Transactions on Information Theory 56", 2010, "Nguyen et al.",
+)  # fmt: skip
+DONSKER83 = _paper(
+    "donsker1983asymptotic", "article", "Donsker, Monroe D. and Varadhan, S. R. Srinivasa",
+    "Asymptotic Evaluation of Certain Markov Process Expectations for Large Time. IV",
+    "Communications on Pure and Applied Mathematics 36", 1983, "Donsker and Varadhan",
+)  # fmt: skip
+DANIHELKA17 = _paper(
+    "danihelka2017comparison", "article",
+    "Danihelka, Ivo and Lakshminarayanan, Balaji and Uria, Benigno and Wierstra, Daan and Dayan, Peter",
+    "Comparison of Maximum Likelihood and GAN-based training of Real NVPs", "arXiv:1705.05263", 2017, "Danihelka et al.",
+)  # fmt: skip

@@ -13,6 +13,7 @@ from ratelab.data.color_mnist import ColorMnist
 from ratelab.data.digits import Digits
 from ratelab.data.folder import Folder
 from ratelab.data.four_points import FourPoints
+from ratelab.data.gaussian_pair import GaussianPair
 from ratelab.data.linear_gaussian import LinearGaussian
 from ratelab.data.mnist import FashionMnist, Mnist, ResampledMnist
 from ratelab.data.omniglot import Omniglot, Omniglot28
@@ -40,6 +41,7 @@ DATASETS = Table(
         "color-mnist": ColorMnist,
         "strokes": Strokes,
         "linear-gaussian": LinearGaussian,
+        "gaussian-pair": GaussianPair,
         "toy": Toy,
         "four-points": FourPoints,
         "array": Array,

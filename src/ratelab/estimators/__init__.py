@@ -6,18 +6,23 @@ from ratelab.estimators.annealed import AnnealedLikelihood
 from ratelab.estimators.annealed_curve import AnnealedCurve
 from ratelab.estimators.bidirectional import Bidirectional
 from ratelab.estimators.classified import Accuracy
+from ratelab.estimators.density_models import LstmKL, MafKL, MixtureKL
+from ratelab.estimators.density_ratio import DensityRatioKL
 from ratelab.estimators.downstream import Downstream
+from ratelab.estimators.generative_bounds import GenerativeBounds
 from ratelab.estimators.generative_information import GenerativeInformation
 from ratelab.estimators.inception_distance import InceptionDistance
 from ratelab.estimators.iwae import ImportanceWeighted
 from ratelab.estimators.joint_label_information import JointLabelInformation
 from ratelab.estimators.judged import FrechetDistance, InceptionScore, Recognised
+from ratelab.estimators.known_divergence import KnownDivergence
 from ratelab.estimators.label_information import LabelInformation
 from ratelab.estimators.marginal_kl import MarginalKL
 from ratelab.estimators.neighbour_information import NeighbourInformation
 from ratelab.estimators.parzen import ParzenWindow
 from ratelab.estimators.psnr import Psnr
 from ratelab.estimators.rate_distortion import RateDistortion
+from ratelab.estimators.wasserstein import WassersteinCritic
 
 ESTIMATORS = Table(
     "estimator",
@@ -29,8 +34,15 @@ ESTIMATORS = Table(
         "annealed-curve": AnnealedCurve,
         "parzen": ParzenWindow,
         "marginal-kl": MarginalKL,
+        "marginal-kl-ratio": DensityRatioKL,
+        "marginal-kl-gmm": MixtureKL,
+        "marginal-kl-maf": MafKL,
+        "marginal-kl-lstm": LstmKL,
         "active-units": ActiveUnits,
         "generative-information": GenerativeInformation,
+        "generative-bounds": GenerativeBounds,
+        "wasserstein": WassersteinCritic,
+        "synthetic-kl": KnownDivergence,
         "psnr": Psnr,
         "label-information": LabelInformation,
         "joint-label-information": JointLabelInformation,

@@ -48,7 +48,7 @@ class Judged(Estimator):
     name: str
 
     def check(self, model: Model, seen: Pass) -> None:
-        if seen.decoder is None or model.target == "y":
+        if seen.decoder is None or model.target != "x":
             raise UserError(
                 f"estimator '{self.name}' judges images that a decoder makes, and this model has none; leave it out"
             )

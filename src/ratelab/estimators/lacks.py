@@ -1,5 +1,6 @@
 """What a model may lack that an estimator needs, found before anything is measured, each in one line."""
 
+from ratelab.core.codes import codes_lack
 from ratelab.core.errors import UserError
 from ratelab.core.passes import Layer, Pass
 from ratelab.distributions.one_hot import OneHot
@@ -35,6 +36,13 @@ def check_one_layer(seen: Pass, name: str) -> None:
     """:class:`UserError` for several layers of latents, whose marginals hang together."""
     if len(represented(seen)) != 1:
         raise UserError(f"estimator '{name}' is of one layer of latents, and this model has several; leave it out")
+
+
+def check_codes(seen: Pass, name: str) -> None:
+    """:class:`UserError` where the law q(z) of the top layer's codes cannot be learnt from draws of it."""
+    line = codes_lack(seen)
+    if line:
+        raise UserError(f"estimator '{name}': {line}; leave it out")
 
 
 def represented(seen: Pass) -> tuple[Layer, ...]:

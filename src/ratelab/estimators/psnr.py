@@ -35,7 +35,7 @@ class Psnr(Estimator):
         self.error = Column()
 
     def check(self, model: Model, seen: Pass) -> None:
-        if seen.decoder is None or model.target == "y":
+        if seen.decoder is None or model.target != "x":
             raise UserError("estimator 'psnr': this model has no decoder to reconstruct with; leave it out")
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:

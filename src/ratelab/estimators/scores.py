@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ratelab.core.estimate import OF_LABEL, Bound
+from ratelab.core.estimate import OF_CODES, OF_LABEL, Bound
 from ratelab.core.law import Law
 
+Target = Literal["x", "y", "z"]
 NO_LIKELIHOOD = "the decoder's score is a loss, not a log-likelihood"
 
 
@@ -13,32 +14,34 @@ NO_LIKELIHOOD = "the decoder's score is a loss, not a log-likelihood"
 class Score:
     """The kind of number that a decoder gives. ``mass``: probabilities of discrete values; else a density over reals.
 
-    ``label``: it scores the label, not the example.
+    ``target``: what it scores, the example ``x``, its label ``y``, or codes ``z`` of another run.
     """
 
     normalised: bool = True
     mass: bool = True
-    label: bool = False
+    target: Target = "x"
 
     @classmethod
-    def of(cls, decoder: Law | None, target: Literal["x", "y"] = "x") -> "Score":
+    def of(cls, decoder: Law | None, target: Target = "x") -> "Score":
         """The kind of a decoder's scores; a generator without likelihood counts as normalised, its distortion is unknown."""
-        return cls(label=target == "y") if decoder is None else cls(decoder.normalised, decoder.mass, target == "y")
+        return cls(target=target) if decoder is None else cls(decoder.normalised, decoder.mass, target)
 
     @property
     def distortion(self) -> str:
         """What the distortion is an estimate of."""
         if not self.normalised:
             return "reconstruction loss (no likelihood)"
-        if self.label:
-            return OF_LABEL
+        if self.target != "x":
+            return OF_LABEL if self.target == "y" else OF_CODES
         return "distortion" if self.mass else "distortion (density)"
 
     @property
     def evidence(self) -> str:
         """What -log p(x) is called: masses bound an entropy, densities a differential one, and the two never compare."""
-        if self.label:
-            return "negative log-likelihood of the label"
+        if self.target != "x":
+            return (
+                "negative log-likelihood of the label" if self.target == "y" else "negative log-density of another run's codes"
+            )
         return "negative log-likelihood" if self.mass else "negative log-density"
 
     @property

@@ -56,9 +56,11 @@ def encode(model: Model, x: Floats, seed: int | None = None) -> list[Floats]:
 
 
 def _gives_examples(model: Model) -> None:
-    """:class:`UserError` for a model whose decoder scores labels: it can encode examples, not make any."""
+    """:class:`UserError` for a model whose decoder scores no examples: it cannot make any."""
     if model.target == "y":
         raise UserError("this model predicts labels and makes no examples; it can only encode")
+    if model.target == "z":
+        raise UserError("this model is of another run's codes and makes no examples; use that run")
 
 
 @torch.no_grad()

@@ -11,18 +11,19 @@ from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
 from ratelab.core.estimator import Estimator, Result
 from ratelab.core.model import Model
+from ratelab.data.source import spread
 from ratelab.estimators import ESTIMATORS
 from ratelab.evaluation.latents import placed
 from ratelab.training.loader import Loader
 
 Node = dict[str, Any]
 Tick = Callable[[int, int], None]
-Helper = Callable[[Node], Model]
-"""From an estimator's node to the trained model it needs, where it needs one."""
+Helper = Callable[[Node, Model], Model]
+"""From an estimator's node and the model that it measures to the trained model it needs, where it needs one."""
 TRIED = 4
 
 
-def built(node: Node, helper: Helper | None) -> Estimator:
+def built(node: Node, model: Model, helper: Helper | None) -> Estimator:
     """An estimator; :class:`UserError` where it needs a trained helper and none can be had here."""
     needed = ESTIMATORS[node["name"]].target.needs.helper  # type: ignore[attr-defined]
     if needed is None:
@@ -31,7 +32,7 @@ def built(node: Node, helper: Helper | None) -> Estimator:
         raise UserError(
             f"estimator '{node['name']}' needs a trained {needed}, a run of a store; measure a run, not a model alone"
         )
-    return ESTIMATORS.build(node, helper(node))
+    return ESTIMATORS.build(node, helper(node, model))
 
 
 @torch.no_grad()
@@ -47,7 +48,7 @@ def check_estimators(model: Model, dataset: Dataset, nodes: Sequence[Node], help
         try:
             if ESTIMATORS[node["name"]].target.needs.labels and loader.y is None:  # type: ignore[attr-defined]
                 raise UserError(f"estimator '{node['name']}' needs labels, and '{dataset.name}' has none; leave it out")
-            built(node, helper).check(model, seen)
+            built(node, model, helper).check(model, seen)
         except UserError as error:
             refused[node["name"]] = str(error)
     return refused
@@ -78,9 +79,15 @@ def evaluate(
         raise UserError(line)
     loader = Loader(dataset, getattr(dataset, which), batch_size, device=device)
     observers: list[tuple[Estimator, LiveNoise]] = [
-        (built(node, helper), LiveNoise.for_purpose(seed, f"evaluation/{which}/{node['name']}", device=device))
+        (built(node, model, helper), LiveNoise.for_purpose(seed, f"evaluation/{which}/{node['name']}", device=device))
         for node in estimators
     ]
+    curious = [(estimator, noise) for estimator, noise in observers if estimator.needs.training]
+    if curious:
+        shown = spread(dataset.train, len(getattr(dataset, which)))
+        for batch in Loader(dataset, shown, batch_size, device=device).ordered():
+            for estimator, noise in curious:
+                estimator.observe_training(model, batch, noise, len(dataset.train))
     for position, batch in enumerate(loader.ordered()):
         for estimator, noise in observers:
             estimator.observe(model, batch, noise)

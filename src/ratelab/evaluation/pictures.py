@@ -48,9 +48,9 @@ def draw_pictures(model: Model, dataset: Dataset, seed: int) -> dict[str, bytes]
 
     A decoder that draws pixel after pixel is shown by draws instead of means.
 
-    Empty for data that is no image, and for a model that predicts labels.
+    Empty for data that is no image, and for a model of labels or of another's codes.
     """
-    if len(dataset.event_shape) != 3 or model.target == "y":
+    if len(dataset.event_shape) != 3 or model.target != "x":
         return {}
     columns = min(COLUMNS, len(dataset.test))
     whole_rows = min(COLUMNS * ROWS // 2, len(dataset.test)) // columns * columns

@@ -6,6 +6,7 @@ from ratelab.marginals.conditional import ConditionalGaussian
 from ratelab.marginals.diagonal import DiagonalMarginal
 from ratelab.marginals.flow import FlowMarginal, MafMarginal, RealNvpMarginal
 from ratelab.marginals.logistic import LogisticMarginal
+from ratelab.marginals.lstm import LstmMarginal
 from ratelab.marginals.mixture import MixtureMarginal
 from ratelab.marginals.normal import NormalMarginal
 from ratelab.marginals.vamp import VampPrior
@@ -20,6 +21,7 @@ MARGINALS = Table(
         "maf": MafMarginal,
         "real-nvp": RealNvpMarginal,
         "flow": FlowMarginal,
+        "lstm": LstmMarginal,
         "vamp": VampPrior,
         "categorical": CategoricalMarginal,
     },

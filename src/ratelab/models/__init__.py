@@ -6,6 +6,9 @@ from ratelab.models.bottleneck import Bottleneck
 from ratelab.models.bottom_up import BottomUp
 from ratelab.models.classifier import Classifier
 from ratelab.models.convolutional import Convolutional
+from ratelab.models.critics import CodeCritic, SampleCritic
+from ratelab.models.densities import CodeDensity, Density
+from ratelab.models.gaussian_critic import GaussianCritic
 from ratelab.models.gaussian_mixture import GaussianMixture
 from ratelab.models.hamiltonian import Hamiltonian
 from ratelab.models.hierarchy import Hierarchy
@@ -33,5 +36,10 @@ MODELS = Table(
         "invertible": Invertible,
         "tables": TableModel,
         "toy": ToyModel,
+        "density": Density,
+        "code-density": CodeDensity,
+        "code-critic": CodeCritic,
+        "sample-critic": SampleCritic,
+        "gaussian-critic": GaussianCritic,
     },
 )

@@ -6,6 +6,7 @@ from ratelab.objectives.beta_tc import BetaTC
 from ratelab.objectives.capacity import Capacity
 from ratelab.objectives.controlled import ControlledDistortion, ControlledRate
 from ratelab.objectives.denoising import Denoising
+from ratelab.objectives.discrimination import Discrimination
 from ratelab.objectives.doubly import DoublyReparameterised
 from ratelab.objectives.elbo import Elbo
 from ratelab.objectives.free_bits import FreeBits
@@ -22,6 +23,7 @@ from ratelab.objectives.score_function import ScoreFunction
 from ratelab.objectives.sticking import StickingTheLanding
 from ratelab.objectives.target import TargetDistortion, TargetRate
 from ratelab.objectives.vimco import Vimco
+from ratelab.objectives.wasserstein import Wasserstein
 from ratelab.objectives.weight_posterior import WeightPosterior
 
 OBJECTIVES = Table(
@@ -52,5 +54,7 @@ OBJECTIVES = Table(
         "nvil": Nvil,
         "vimco": Vimco,
         "muprop": MuProp,
+        "discrimination": Discrimination,
+        "wasserstein": Wasserstein,
     },
 )

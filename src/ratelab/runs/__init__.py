@@ -7,17 +7,17 @@ from ratelab.runs.recipe import Recipe, resolve
 from ratelab.runs.results import finished, known
 from ratelab.runs.shelf import from_mapping, read_recipe, shipped, tiers
 from ratelab.runs.sweep import sweep
-from ratelab.runs.trained import Trained, helpers, open_run, recipe_of
+from ratelab.runs.trained import Helpers, Trained, open_run, recipe_of
 
 __all__ = [
     "Circumstances",
+    "Helpers",
     "Recipe",
     "Trained",
     "execute",
     "expand",
     "finished",
     "from_mapping",
-    "helpers",
     "known",
     "open_run",
     "read_recipe",

@@ -21,8 +21,8 @@ from ratelab.runs.interrupt import Stop, patient
 from ratelab.runs.points import betas_to_measure, draw_at, joined, measure_at
 from ratelab.runs.provenance import Provenance
 from ratelab.runs.recipe import SCHEMA, Recipe
-from ratelab.runs.results import Results, finished, recipe_document, record
-from ratelab.runs.trained import helpers
+from ratelab.runs.results import Results, Status, finished, recipe_document, record
+from ratelab.runs.trained import Helpers, subjects
 from ratelab.store import Store
 from ratelab.training import Trainer, load_weights
 
@@ -42,6 +42,7 @@ class Run:
         self.device = circumstances.torch_device()
         self._origin = (self.folder.id, digest, self.dataset, code, self.device)
         self._reading = time.perf_counter() - started
+        self.subject = subjects(store.path, circumstances)
         self._note_place()
 
     def _note_place(self) -> None:
@@ -56,7 +57,7 @@ class Run:
     def check(self) -> None:
         """Raise :class:`UserError` for a mistake that only shows when the model is built, before anything is written."""
         if not self.folder.has_checkpoint():
-            build_trainer(self.recipe, self.dataset, self.device)
+            build_trainer(self.recipe, self.dataset, self.device, self.subject)
 
     def complete(self, on_row: OnRow | None = None, stop: Stop = lambda: False) -> Results:
         """Do all that is missing; the caller owns the folder's lock."""
@@ -75,7 +76,7 @@ class Run:
         provenance.seconds["data"] = round(provenance.seconds.get("data", 0.0) + self._reading, 3)
         if not self.folder.has_checkpoint():
             provenance.stacked(())
-        trainer = build_trainer(self.recipe, self.dataset, self.device)
+        trainer = build_trainer(self.recipe, self.dataset, self.device, self.subject)
         self.folder.write_recipe({"schema": SCHEMA, **self.recipe.document()})
         self.folder.write_provenance(provenance.document())
         return trainer, provenance
@@ -114,7 +115,7 @@ class Run:
         weights, recipe = trainer.weights(), self.recipe
         self.folder.write_weights(weights)
         load_weights(trainer.model, weights, str(self.folder.path / "model.safetensors"))
-        helper = helpers(recipe.data, self.store, self.circumstances, execute)
+        helper = Helpers(self.folder.id, recipe, self.store, self.circumstances, execute)
         with provenance.phase("evaluation"):
             (validation, _), (test, arrays) = (
                 evaluate(
@@ -145,7 +146,8 @@ class Run:
             if diverged
             else trainer.objective.missed(test)
         )
-        return record(self.folder.id, recipe.document(), "diverged" if diverged else "done", test, validation, why, points)
+        status: Status = "diverged" if diverged else "done"
+        return record(self.folder.id, recipe.document(), status, test, validation, why, points, helper.used)
 
     def _pictures(self, model: Model, points: Sequence[Results]) -> Iterator[tuple[str, bytes]]:
         """Pictures of the model, and of what it is at each of its points."""

@@ -9,6 +9,9 @@ number, ``"inf"``, or null (unknown) with a ``"why"`` of its own. ``estimates`` 
 (early stopping, the best model of a task) look at is under ``validation``. Every run that is done has at least ``rate`` (total),
 ``rates``, ``distortion`` and ``neg_elbo`` (their sum, on the same samples).
 
+A run that was measured with the help of other runs (critics, densities, classifiers) has ``"helpers"``: for each such estimator
+``{"run": id, "seed", "seconds"}``, which run helped, its seed and how long its training took.
+
 A run whose model was conditioned on beta also has ``"points"``, what it is at several betas: a list of ``{"condition": {"beta": 0.5},
 "estimates", "validation"}`` by rising beta, where beta is a list, top layer first, if the layers' differ. Its own ``estimates`` are at
 beta 1, or the beta nearest to it.
@@ -36,8 +39,9 @@ def record(
     validation: Mapping[str, Result] | None = None,
     why: str = "",
     points: Sequence[Results] = (),
+    helpers: Mapping[str, Any] | None = None,
 ) -> Results:
-    """A record with its estimates as plain JSON data; ``points`` are such data already."""
+    """A record with its estimates as plain JSON data; ``points`` and ``helpers`` are such data already."""
     document: Results = {
         "schema": SCHEMA,
         "run": run,
@@ -48,6 +52,8 @@ def record(
     }
     if points:
         document["points"] = list(points)
+    if helpers:
+        document["helpers"] = dict(helpers)
     return {**document, "why": why} if why else document
 
 

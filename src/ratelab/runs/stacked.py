@@ -84,7 +84,7 @@ class Members:
         for name in names:
             run = self.runs[name]
             try:
-                trainer = build_trainer(run.recipe, run.dataset, run.device)
+                trainer = build_trainer(run.recipe, run.dataset, run.device, run.subject)
                 single = run.folder.has_checkpoint() or refusal(trainer) is not None
                 groups.setdefault(name if single else likeness(trainer), []).append(name)
             except Exception as error:  # one run that cannot be made must not stop the others

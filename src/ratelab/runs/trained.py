@@ -3,19 +3,19 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from ratelab.core.at import condition, suffix
+from ratelab.core.at import condition, parted, suffix
 from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
 from ratelab.core.model import Model
-from ratelab.evaluation import Helper
-from ratelab.runs.assemble import build_model
+from ratelab.runs.assemble import Subject, build_model
 from ratelab.runs.circumstances import Circumstances
 from ratelab.runs.code import code_digests
-from ratelab.runs.judges import judge_recipe
+from ratelab.runs.judges import helper_recipe
 from ratelab.runs.recipe import Recipe, resolve
 from ratelab.runs.results import Results, recipe_document
 from ratelab.store import Busy, RunFolder, Store
@@ -56,7 +56,7 @@ def open_run(folder: RunFolder, circumstances: Circumstances | None = None, beta
     if not recipe.identity(dataset.digest, digests).startswith(folder.id):
         what = "the data or the code it names" if digests else "its data"
         raise UserError(f"run {folder.id} was made otherwise: {what} changed since; train it again")
-    model = build_model(recipe, dataset)
+    model = build_model(recipe, dataset, subjects(folder.path.parent, circumstances))
     load_weights(model, folder.weights(), str(folder.path / "model.safetensors"))
     name = folder.id
     if betas is not None:
@@ -67,25 +67,48 @@ def open_run(folder: RunFolder, circumstances: Circumstances | None = None, beta
     return Trained(name, recipe, dataset, model.to(circumstances.torch_device()).eval())
 
 
-def helpers(data: Mapping[str, Any], store: Store, circumstances: Circumstances, make: Make) -> Helper:
-    """Gives the trained helpers that estimators ask for, as runs of the store; ``make`` trains one that is not there yet.
+def subjects(store: Path, circumstances: Circumstances) -> Subject:
+    """Gives the runs of a store that others learn about."""
 
-    Waits while another process trains it. Raises :class:`UserError` for one that did not end well.
+    def subject(of: str) -> Model:
+        run, betas = parted(of)
+        return open_run(Store(store).find(run), circumstances, betas).model
+
+    return subject
+
+
+class Helpers:
+    """Gives the trained helpers that estimators of one run ask for, as runs of the store; ``make`` trains one that is not there yet.
+
+    ``used``: of each estimator, the run that helped it, its seed, and the seconds its training took. Waits while another process trains
+    a helper. Raises :class:`UserError` for one that did not end well.
     """
 
-    def helper(node: Mapping[str, Any]) -> Model:
-        recipe = judge_recipe(data, node)
+    def __init__(self, run: str, recipe: Recipe, store: Store, circumstances: Circumstances, make: Make) -> None:
+        self.run, self.recipe, self.store, self.circumstances, self.make = run, recipe, store, circumstances, make
+        self.used: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, node: Mapping[str, Any], model: Model) -> Model:
+        at = "" if model.conditioning is None else suffix(condition(model.conditioning.betas))
+        dataset = self.circumstances.dataset(self.recipe)
+        recipe = helper_recipe(self.recipe, node, self.run + at, lambda which: len(getattr(dataset, which)))
+        try:
+            results = self._made(recipe)
+        except UserError as error:
+            raise UserError(f"estimator '{node['name']}': {error}") from None
+        if results["status"] != "done":
+            raise UserError(
+                f"estimator '{node['name']}': its helper, run {results['run']}, ended as {results['status']}; look at it first"
+            )
+        folder = self.store.run(results["run"])
+        seconds = folder.provenance().get("seconds", {}).get("training")
+        self.used[node["name"] + at] = {"run": folder.id, "seed": recipe.seed, "seconds": seconds}
+        return open_run(folder, self.circumstances).model
+
+    def _made(self, recipe: Recipe) -> Results:
         while True:
             try:
                 with torch.enable_grad():  # whoever asks is measuring, and keeps no gradients
-                    results = make(recipe, store, circumstances)
-                break
+                    return self.make(recipe, self.store, self.circumstances)
             except Busy:
                 time.sleep(PAUSE)
-        if results["status"] != "done":
-            raise UserError(
-                f"estimator '{node['name']}': its classifier, run {results['run']}, ended as {results['status']}; look at it first"
-            )
-        return open_run(store.run(results["run"]), circumstances).model
-
-    return helper
