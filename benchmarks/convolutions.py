@@ -1,9 +1,9 @@
-"""Convolutional networks, many runs: one after another against one process per core, weights channels last, bfloat16.
+"""Convolutional networks, many runs: one after another against one process per core, wide weights channels last, bfloat16.
 
     python benchmarks/convolutions.py              Alemi et al.'s "--" network, Xiao and Bamler's MNIST network, as their recipes say
 
 Images per second of training, the library's own loop on random binary 28x28 images, side by side in one run, medians. "one after
-another" is float32 on all cores with the weights as PyTorch makes them; "channels last" is how the library lays them out on a CPU;
+another" is float32 on all cores with the weights as PyTorch makes them; "as laid out" is how the library lays them out on a CPU;
 "one process per core" is what a sweep does. The sides take turns, so that the machine's mood hits all.
 """
 
@@ -67,7 +67,7 @@ def main() -> None:
     for case in CASES:
         sides = {
             "one after another": Side(epochs, (case, "float32", True), 1, cores),
-            "the same, channels last": Side(epochs, (case, "float32", False), 1, cores),
+            "the same, as laid out": Side(epochs, (case, "float32", False), 1, cores),
             "one process per core": Side(epochs, (case, "float32", False), cores, 1),
             "the same, bf16": Side(epochs, (case, "bf16", False), cores, 1),
         }

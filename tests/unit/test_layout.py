@@ -7,11 +7,17 @@ from test_stack import alone, assert_close, stacked, trainer
 from tiny_runs import Counted
 from torch import nn
 
-from ratelab.training import Trainer
+from ratelab.training import Trainer, layout
 from ratelab.training.layout import lay_out
 
 CONV = "vae, gated convolutions"
 LAST = torch.channels_last
+
+
+@pytest.fixture(autouse=True)
+def small_is_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of a few channels count as wide here, so that a test takes no time."""
+    monkeypatch.setattr(layout, "WIDE", 2)
 
 
 def convolutions(member: Trainer) -> list[nn.Module]:
@@ -52,6 +58,14 @@ def test_a_stack_leaves_its_members_as_they_would_be_alone() -> None:
     alone(lone)
     ours, theirs = load(members[1].weights()), load(lone.weights())
     assert all(torch.allclose(ours[name], theirs[name], rtol=1e-3, atol=1e-5) for name in theirs)
+
+
+def test_a_network_that_is_mostly_narrow_keeps_its_layout() -> None:
+    wide, narrow = nn.Conv2d(4, 4, 3), nn.Conv2d(1, 40, 3)
+    lay_out(nn.Sequential(wide, narrow))
+    assert wide.weight.is_contiguous()
+    lay_out(nn.Sequential(wide, nn.Conv2d(1, 4, 3)))
+    assert wide.weight.is_contiguous(memory_format=LAST)
 
 
 def test_code_of_the_users_own_keeps_the_layout_it_may_count_on(tmp_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
