@@ -19,6 +19,7 @@ from ratelab.models import MODELS
 MLP = {"name": "mlp", "hidden": [300, 300]}
 DECODERS = {
     "bernoulli": (Support.BINARY, 2),
+    "quantised-normal": (Support.LEVELS, 256),
     "discretised-logistic": (Support.LEVELS, 256),
     "categorical": (Support.LEVELS, 256),
 }
