@@ -20,8 +20,13 @@ NARROW = {  # what makes a part of a model small
     "convolutional": ("model.width=4", "model.latent_channels=[2, 2]"),
 }
 STROKES = {"name": "strokes", "n": 520}
-STAND_IN: dict[str, dict[str, Any]] = {"static-mnist": STROKES, "mnist": STROKES, "digits": {"name": "digits", "limit": 100}}
-STAND_IN["gaussian-pair"] = {"name": "gaussian-pair", "dimensions": 2, "n": 60}
+STAND_IN: dict[str, dict[str, Any]] = {
+    "static-mnist": STROKES,
+    "mnist": STROKES,
+    "digits": {"name": "digits", "limit": 100},
+    "color-mnist": {"name": "color-mnist", "digits": "embedded"},
+    "gaussian-pair": {"name": "gaussian-pair", "dimensions": 2, "n": 60},
+}
 
 
 def stand_in(source: str, folder: Path) -> list[str]:
@@ -42,8 +47,9 @@ def parts(recipe: Mapping[str, Any]) -> list[str]:
 
 
 def at_its_pace(name: str) -> Any:
-    """Pictures of 28x28 that are drawn pixel by pixel take seconds, and so do networks made for a GPU."""
-    large = {"pixelcnn++", "resnet-18", "densenet-121", "convolutional"} & set(parts(read_recipe(name).base))
+    """Pictures of 28x28 that are drawn pixel by pixel take seconds, and so do networks made for a GPU and ten thousand latents."""
+    base = read_recipe(name).base
+    large = base["data"] == "color-mnist" or {"pixelcnn++", "resnet-18", "densenet-121", "convolutional"} & set(parts(base))
     return pytest.param(name, marks=pytest.mark.slow) if large else name
 
 
