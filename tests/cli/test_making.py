@@ -241,6 +241,7 @@ def test_evaluate_trains_a_helper_once_and_says_so(cli: Cli, store: Path, run_id
     again = cli(*asked)
     assert "nothing new to measure" in again.err
     assert "epoch" not in again.err
+    assert f"marginal-kl-gmm: helped by run {helper['run']} (seed 0, trained in " in cli("evaluate", run_id).out
     wrong = cli("evaluate", run_id, "--estimators", "{name: marginal-kl-gmm, component: 2}")
     assert "unknown key 'component'; did you mean 'components'" in wrong.line()
 

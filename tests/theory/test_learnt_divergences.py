@@ -301,3 +301,13 @@ def test_a_model_of_another_runs_codes_needs_that_run(tmp_path: Path) -> None:
     parts = [lambda v: torch.distributions.Normal(v, 1.0)] * 2
     with pytest.raises(UserError, match="needs a trained critic of codes, a run of a store"):
         measure(*parts, None, np.zeros((9, 2)), estimators=["marginal-kl-ratio"])
+
+
+def test_one_example_is_too_few() -> None:
+    told = Told(0.0, 1.0, 0.0, 1.0)
+    estimator = MixtureKL(told)
+    estimator.observe(told, Batch(torch.zeros(1, 1)), LiveNoise(0, dtype=torch.float64))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="'marginal-kl-gmm' needs at least 2 examples"):
+        estimator.result()
+    with pytest.raises(UserError, match="'marginal-kl-ratio' needs at least 2 examples"):
+        ratio_estimates(torch.zeros(1), torch.zeros(10), "KL")

@@ -78,6 +78,9 @@ def evaluate_command(
 
         for results in found:
             out.print(f"run {results['run']}: test split", estimates_table(results))
+            for name, used in results.get("helpers", {}).items():
+                cost = "" if used["seconds"] is None else f", trained in {used['seconds']:.0f} s"
+                out.print(f"{name}: helped by run {used['run']} (seed {used['seed']}{cost})")
 
     answer({"schema": 1, "runs": found}, as_json, text)
 

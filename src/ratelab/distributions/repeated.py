@@ -1,5 +1,6 @@
 """A law without conditions over batch axes: the same for every example, scored once for each value."""
 
+import math
 from dataclasses import replace
 
 from torch import Tensor
@@ -25,10 +26,7 @@ class Repeated(Law):
 
     def draw(self, noise: Noise, samples: int | None = None) -> Draw:
         lead = (*(() if samples is None else (samples,)), *self.batch_shape)
-        count = 1
-        for size in lead:
-            count *= size
-        return Draw(self.law.draw(noise, count).value.reshape(*lead, *self.event_shape))
+        return Draw(self.law.draw(noise, math.prod(lead)).value.reshape(*lead, *self.event_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         return self._over(self.law.log_prob(value), 0)
