@@ -119,8 +119,8 @@ def test_merging_two_halves_equals_seeing_the_whole(name: str) -> None:
         noise = LiveNoise(0)
         left.observe(model, Batch(x[:8], y=y[:8]), noise)
         right.observe(model, Batch(x[8:], y=y[8:]), noise)
-    left.merge(right)
-    assert left.result() == whole.result()
+        left.merge(right)
+        assert left.result() == whole.result()
     assert all(np.array_equal(v, whole.per_example()[k]) for k, v in left.per_example().items())
 
 

@@ -68,7 +68,7 @@ def test_the_bias_grows_with_the_dimension(tmp_path: Path) -> None:
         assert trick["bound"] == "estimate"
         for part in ("dv", "nwj"):
             bound = numbers[f"synthetic_kl_{part}"]
-            assert bound["bound"] == "lower"
+            assert bound["bound"] == ("lower" if numbers["synthetic_kl_draws"]["value"] >= 30 else "estimate")
             assert bound["value"] < truth["value"] + 4 * bound["stderr"]
     share = [found[n]["synthetic_kl"]["value"] / found[n]["synthetic_kl_true"]["value"] for n in (1, 100)]
     assert share[0] == pytest.approx(1.0, abs=0.1)

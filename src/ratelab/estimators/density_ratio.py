@@ -94,18 +94,28 @@ def ratio_estimates(on_p: Tensor, on_q: Tensor, of: str) -> dict[str, Result]:
         raise UserError(
             "estimator 'marginal-kl-ratio' needs at least 2 examples for a standard error; give more data or leave it out"
         )
+    found = mean_logit(on_p)
+    return {
+        "marginal_kl_ratio": Estimate(found.value, found.error, len(on_p), of=of, bound="estimate"),
+        **{f"marginal_kl_{name}": estimate for name, estimate in certified(on_p, on_q, of, "m(z)").items()},
+    }
+
+
+def certified(on_p: Tensor, on_q: Tensor, of: str, law: str) -> dict[str, Estimate]:
+    """``dv`` and ``nwj``, bounds ``of`` a divergence, and ``draws``: how many of the draws of ``law``, q, they rest on.
+
+    Where these are few the two are called estimates: a mean of a few weights may miss what matters.
+    """
     worth = effective_draws(on_q)
     sided: Bound = "lower" if worth >= FEW else "estimate"
-    why = None if worth >= FEW else f"its draws of m(z) are worth {worth:.1f} equal ones only, too few to bound anything"
+    why = None if worth >= FEW else f"its draws of {law} are worth {worth:.1f} equal ones only, too few to bound anything"
 
-    def estimate(found: Bounded, bound: Bound, why: str | None = None) -> Estimate:
-        return Estimate(found.value, found.error, len(on_p), of=of, bound=bound, why=why)
+    def estimate(found: Bounded) -> Estimate:
+        return Estimate(found.value, found.error, len(on_p), of=of, bound=sided, why=why)
 
+    of_draws = f"draws of {law} that the bounds rest on"
     return {
-        "marginal_kl_ratio": estimate(mean_logit(on_p), "estimate"),
-        "marginal_kl_dv": estimate(donsker_varadhan(on_p, on_q), sided, why),
-        "marginal_kl_nwj": estimate(nwj(on_p, on_q), sided, why),
-        "marginal_kl_draws": Estimate(
-            worth, math.nan, len(on_q), of="draws of m(z) that the bounds rest on", bound="estimate", unit=COUNT
-        ),
+        "dv": estimate(donsker_varadhan(on_p, on_q)),
+        "nwj": estimate(nwj(on_p, on_q)),
+        "draws": Estimate(worth, math.nan, len(on_q), of=of_draws, bound="estimate", unit=COUNT),
     }

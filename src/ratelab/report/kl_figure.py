@@ -13,6 +13,7 @@ from ratelab.analysis.divergence import ESTIMATES, Divergence
 from ratelab.report.look import COLOURS, GREY, INK, LIGHT, new_figure, style
 
 _LOOKS = dict(zip(ESTIMATES, ("white", GREY, *COLOURS), strict=True))
+COLUMN = 1.9  # inches that a column of the legend takes
 FAR = 15.0  # a bar so many times as high as the median one wants a logarithmic axis
 
 
@@ -35,7 +36,8 @@ def kl_bars_figure(found: Sequence[Divergence]) -> Figure:
             Patch(facecolor=_LOOKS[name], edgecolor=INK, linewidth=0.7, label=ESTIMATES[name].replace("-", "–"))
             for name in names
         ]
-        figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), 4))
+        columns = 4 if figure.get_figwidth() > COLUMN * 4 else 2
+        figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), columns))
     return figure
 
 

@@ -29,7 +29,10 @@ def synthetic_figure(records: Sequence[Mapping[str, float]]) -> Figure:
             axes.set_xlabel(x)
             axes.set_ylabel(y)
             axes.grid(color=LIGHT, linewidth=0.5)
-        both.set_yscale("symlog", linthresh=0.1)
+        if min(min(record["estimate"], record["dv"]) for record in records) > 0:
+            both.set_yscale("log")
+        else:
+            both.set_yscale("symlog", linthresh=0.1)
         share.axhline(1.0, color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
         sizes = sorted({record["dimensions"] for record in records})
         share.set_xticks(sizes, [f"{n:g}" for n in sizes])
