@@ -178,7 +178,7 @@ def test_evaluate_adds_estimates_and_measures_nothing_twice(cli: Cli, store: Pat
     words = ["evaluate", run_id[:5], "--estimators", "psnr,{name: iwae, samples: 8}"]
     first = cli(*words, "--json")
     (results,) = first.json()["runs"]
-    assert results["estimates"].keys() - before["estimates"].keys() == {"psnr", "iwae"}
+    assert results["estimates"].keys() - before["estimates"].keys() == {"psnr", "iwae", "iwae_gain"}
     assert results["estimates"].items() >= before["estimates"].items()
     assert "iwae" in results["validation"]
     assert results == json.loads((store / run_id / "results.json").read_text())
