@@ -283,6 +283,19 @@ def test_devices_that_are_not_there_are_said_so(store: Store) -> None:
             execute(tiny(), store, Circumstances(device="cuda"))
 
 
+def test_a_run_of_a_version_with_fewer_keys_is_told_apart_from_changed_data(store: Store) -> None:
+    execute(tiny("training.epochs=1"), store)
+    (made,) = store.runs()
+    document = json.loads((made.path / "recipe.json").read_text())
+    del document["training"]["precision"]
+    (made.path / "recipe.json").write_text(json.dumps(document))
+    made.path.rename(store.path / "0123456789ab")  # ids come from all keys
+    with pytest.raises(
+        UserError, match=r"another version of RateLab, which had no training.precision; use it, or train it again"
+    ):
+        open_run(store.run("0123456789ab"))
+
+
 def test_data_that_changed_since_is_noticed(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
     np.save(path, np.random.default_rng(0).integers(0, 2, size=(60, 4)))

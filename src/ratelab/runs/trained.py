@@ -43,6 +43,17 @@ def recipe_of(folder: RunFolder) -> Recipe:
         raise UserError(f"{folder.path / 'recipe.json'}: {error}") from None
 
 
+def unknown_then(now: Mapping[str, Any], then: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The keys that a recipe has now and had not when it was written down.
+
+    >>> unknown_then({"model": {"name": "vae", "top": None}, "seed": 0}, {"model": {"name": "vae"}, "seed": 0})
+    ['model.top']
+    """
+    found = [f"{prefix}{key}" for key in now if key not in then]
+    both = [(key, now[key], then[key]) for key in now if isinstance(now[key], Mapping) and isinstance(then.get(key), Mapping)]
+    return found + [name for key, ours, theirs in both for name in unknown_then(ours, theirs, f"{prefix}{key}.")]
+
+
 def open_run(folder: RunFolder, circumstances: Circumstances | None = None, betas: tuple[float, ...] | None = None) -> Trained:
     """The model of a run, as it was evaluated; at ``betas`` where it is one model of many.
 
@@ -54,6 +65,12 @@ def open_run(folder: RunFolder, circumstances: Circumstances | None = None, beta
     digests = code_digests(recipe.document(), circumstances.allow_code)
     dataset = circumstances.dataset(recipe)
     if not recipe.identity(dataset.digest, digests).startswith(folder.id):
+        new = unknown_then(recipe.document(), recipe_document(folder))
+        if new:
+            lacks = " and no ".join(new)
+            raise UserError(
+                f"run {folder.id} was made by another version of RateLab, which had no {lacks}; use it, or train it again"
+            )
         what = "the data or the code it names" if digests else "its data"
         raise UserError(f"run {folder.id} was made otherwise: {what} changed since; train it again")
     model = build_model(recipe, dataset, subjects(folder.path.parent, circumstances))
