@@ -110,7 +110,6 @@ function drawLandscape(box, land, choose) {
       words(svg, middle[0] + (middle[0] < WIDTH / 2 ? -12 : 12), middle[1] + 26, k === 0 ? "R₂ (nats)" : "R₁ (nats)");
       words(svg, project(end)[0], project(end)[1] + 16, short(tops[k]));
     }
-    words(svg, project([...corner, 1])[0], project([...corner, 1])[1] - 8, `${score().name}, ${short(low)} to ${short(high)}`, "start");
     const at = new Map(cells.map((cell) => [cell.at.join(), cell]));
     const pieces = [];
     for (const cell of cells) {
@@ -123,6 +122,7 @@ function drawLandscape(box, land, choose) {
       pieces.push({ far: mean((_, i) => corners[i][2]), draw: () => svg.append(make("polygon", attributes)) });
     }
     pieces.sort((a, b) => b.far - a.far).forEach((piece) => piece.draw());
+    words(svg, project([...corner, 1])[0], project([...corner, 1])[1] - 8, `${score().name}, ${short(low)} to ${short(high)}`, "start");
   }
 
   function rates(svg, hit) {
