@@ -60,12 +60,15 @@ def test_the_points_of_one_model_stand_on_the_plane_beside_the_separate_run(curv
 
 def test_a_point_is_held_against_other_widths_where_no_model_has_its_networks(curve: Path, cli: Cli) -> None:
     one, _ = ids(curve)
+    cli("train", "tiny.yaml", "objective.beta=2", "training.epochs=1", "model.latent_dim=[1, 3]")  # no rival: other latents
+    assert len(cli("frontier", "--json").json()["gaps"]) == 1
     for width in ("8", "16"):  # the model for all beta has 16
         narrow = f"model.encoder.network.hidden=[{width}]"
         run = cli("train", "tiny.yaml", "objective.beta=2", "training.epochs=1", narrow, "--json").json()["run"]
         gaps = cli("frontier", "--json").json()["gaps"]
         assert [(gap["run"], gap["beta"]) for gap in gaps] == [(f"{one}@beta=0.5", 0.5), (f"{one}@beta=2", 2.0)]
-        assert gaps[1]["separate"] == run
+        assert (gaps[1]["separate"], gaps[1]["same_networks"]) == (run, width == "16")
+        assert ("other widths" in cli("frontier").out) == (width == "8")
 
 
 def test_the_page_shows_the_points_and_what_they_lose(curve: Path, cli: Cli) -> None:

@@ -67,9 +67,8 @@ def test_what_auto_picks_and_why() -> None:
     assert [[len(stack) for stack in choice.stacks] for choice in chosen] == [[5], [1, 1], [1, 1], [1, 1]]
     assert "fully connected networks of" in chosen[0].why
     assert "fill a core by themselves" in chosen[1].why
-    assert chosen[2].why.startswith(
-        "2 run(s), each by itself, one in each of 2 processes: convolutions gain nothing from stacks"
-    )
+    assert chosen[2].why.startswith("2 run(s) of model.encoder.network.features 4, ")
+    assert "each by itself, one in each of 2 processes: convolutions gain nothing from stacks" in chosen[2].why
     assert "code of your own" in chosen[3].why
     assert [len(stack) for stack in choose({str(i): r for i, r in enumerate(small)}, UNDER, 2, "auto")[0].stacks] == [3, 2]
     with pytest.raises(UserError, match="together: '0' is no size of a stack"):
@@ -234,3 +233,11 @@ def test_a_sweep_goes_on_with_the_stacks_it_left(store: Store) -> None:
     assert told == ["3 run(s) go on as the stack they were"]
     assert [r["status"] for r in results] == ["done"] * 3
     assert [len(store.run(r["run"]).log()) for r in results] == [6] * 3
+
+
+def test_runs_that_cannot_share_a_stack_are_told_apart_by_what_keeps_them_so() -> None:
+    runs = {str(i): recipe for i, recipe in enumerate(grid("optimiser.lr=0.001,0.002", "objective.beta=0.5,1"))}
+    said = [choice.why for choice in choose(runs, UNDER, 1, 2)]
+    assert said == [f"2 run(s) of optimiser.lr {lr}, 1 stack(s) of up to 2: as asked for" for lr in (0.001, 0.002)]
+    wrong = {str(i): recipe for i, recipe in enumerate(grid("seed=0,1", "model.decoder.name=categorical"))}
+    assert "their model cannot be made (model.decoder: 'categorical' scores" in choose(wrong, UNDER, 1, 2)[0].why

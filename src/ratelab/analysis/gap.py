@@ -1,7 +1,6 @@
 """What one model for the whole curve costs: D + beta R at its points against separately trained models (Bae et al. 2023, section 5)."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +12,24 @@ from ratelab.analysis.point import Point
 from ratelab.core.estimate import number_to_json
 from ratelab.core.units import NAT
 
+WIDTHS = ("hidden", "joint", "width", "features", "channels")
+
 
 @dataclass(frozen=True)
 class Gap:
     """``point``: one model at ``beta``; ``rival``: the separate model that has the lowest D + beta R on the plane among those trained at
-    that beta, of the same networks where there is one, else of networks that differ in numbers alone (one model for all beta may need
-    wider layers). ``found``: point minus rival, over the same test examples, in nats."""
+    that beta, of the same networks where there is one, else of networks that differ in the widths of their layers alone (one model for
+    all beta may need wider ones; ``alike`` tells). ``found``: point minus rival, over the same test examples, in nats."""
 
     point: Point
     rival: Point
     beta: float
     found: Difference
+
+    @property
+    def alike(self) -> bool:
+        """The rival has the same networks, not only the same but for their widths."""
+        return networks(self.point) == networks(self.rival)
 
     @property
     def value(self) -> float:
@@ -45,12 +51,12 @@ def gaps(shown: Sequence[Point]) -> list[Gap]:
     separate: dict[tuple[str, float], list[Point]] = {}
     for point in shown:
         if not point.conditioned and point.beta is not None and node(point.record.recipe["objective"])["name"] == "beta":
-            for key in (networks(point), kind(point)):
+            for key in (networks(point), but_for_widths(point)):
                 separate.setdefault((key, point.beta), []).append(point)
     found = []
     for point in (p for p in shown if p.conditioned and p.beta is not None):
         beta = float(point.beta or 0.0)
-        rivals = separate.get((networks(point), beta)) or separate.get((kind(point), beta), [])
+        rivals = separate.get((networks(point), beta)) or separate.get((but_for_widths(point), beta), [])
         if rivals:
             rival = min(rivals, key=lambda p: p.distortion.value + beta * p.rate.value)
             found.append(Gap(point, rival, beta, _difference(point, rival, beta)))
@@ -63,9 +69,16 @@ def networks(point: Point) -> str:
     return repr(sorted((key, value) for key, value in model.items() if key != "conditioning"))
 
 
-def kind(point: Point) -> str:
-    """Networks as :func:`networks` names them, whatever their widths."""
-    return re.sub(r"\d+", "#", networks(point))
+def but_for_widths(point: Point) -> str:
+    """The networks of :func:`networks`, whatever the widths of their layers."""
+    model = node(point.record.recipe["model"])
+    return repr(sorted((key, _without_widths(value)) for key, value in model.items() if key != "conditioning"))
+
+
+def _without_widths(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_widths(entry) for key, entry in value.items() if key not in WIDTHS}
+    return [_without_widths(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _difference(point: Point, rival: Point, beta: float) -> Difference:
@@ -80,6 +93,7 @@ def _sums(point: Point, beta: float) -> np.ndarray:
 
 
 def gap_json(gap: Gap) -> dict[str, Any]:
-    """``{"run", "separate", "beta", "mean", "stderr", "n", "unit"}``: the gap of a point, in nats."""
+    """``{"run", "separate", "same_networks", "beta", "mean", "stderr", "n", "unit"}``: the gap of a point, in nats."""
     numbers = {"mean": number_to_json(gap.found.mean), "stderr": number_to_json(gap.found.stderr), "n": gap.found.n}
-    return {"run": gap.point.run, "separate": gap.rival.run, "beta": gap.beta, **numbers, "unit": NAT}
+    pair = {"run": gap.point.run, "separate": gap.rival.run, "same_networks": gap.alike}
+    return {**pair, "beta": gap.beta, **numbers, "unit": NAT}

@@ -119,7 +119,9 @@ def planes(store: Path | str) -> list[Plane]:
     if not any(p.record.status == "done" for p in found):
         counts = ", ".join(f"{n} {s}" for s, n in _tally([p.record.status for p in found]).items())
         damage = next((p.record.why for p in found if p.record.status == "damaged"), "")
-        todo = damage or "start the same command again to finish them"
+        running = any(p.record.status == "running" for p in found)
+        wait = f"they are being made: 'ratelab sweep --status --store {store}' says how far they are"
+        todo = damage or (wait if running else "start the same command again to finish them")
         raise UserError(f"the store {store} holds no finished run ({counts}); {todo}")
     lost = [p for p in found if not p.data]
     return [Plane(data, (*(p for p in found if p.data == data), *lost)) for data in _data_sets(found)]

@@ -86,10 +86,11 @@ def print_tasks(plane: "Plane", out: Console) -> None:
 
 def gaps_table(plane: "Plane") -> Table:
     """D + beta R of each point of a conditioned model, and what it loses to the separate model of that beta."""
-    made = table("run", "separate run", "D + beta R>", "separate>", "loss>")
+    made = table("run", "separate run", "networks", "D + beta R>", "separate>", "loss>")
     for gap in plane.gaps:
         loss = Estimate(gap.found.mean, gap.found.stderr, gap.found.n, of=gap.found.of)
-        made.add_row(gap.point.run, gap.rival.run, plain(gap.value), plain(gap.separate), measured(loss))
+        networks = "the same" if gap.alike else "other widths"
+        made.add_row(gap.point.run, gap.rival.run, networks, plain(gap.value), plain(gap.separate), measured(loss))
     return made
 
 

@@ -18,6 +18,7 @@ from ratelab.runs.execute import Run, fail, reason
 from ratelab.runs.recipe import Recipe
 from ratelab.runs.results import Results, finished
 from ratelab.runs.together import Together, choose, kind
+from ratelab.runs.trained import subjects
 from ratelab.store import Store, unfinished_stacks
 
 TRIES = 3
@@ -81,7 +82,8 @@ class Sweep:
             if members:
                 jobs.append(Job(members, resumed=stack.members))
                 self._tell(on_choice, f"{len(members)} run(s) go on as the stack they were")
-        for choice in choose(left, self.circumstances, max(1, min(self.engine.slots(), len(runs))), together):
+        workers = max(1, min(self.engine.slots(), len(runs)))
+        for choice in choose(left, self.circumstances, workers, together, subjects(self.store.path, self.circumstances)):
             jobs += [Job({run: left[run] for run in stack}) for stack in choice.stacks]
             self._tell(on_choice, choice.why)
         return jobs
@@ -188,6 +190,8 @@ def check_some_fit(runs: Mapping[str, Recipe], store: Store, under: Circumstance
             Run(recipe, store, on_cpu).check()
         except UserError as error:
             mistakes.append(error)
+        except Exception:  # no user's mistake: the run itself reports it
+            return
         else:
             return
     raise mistakes[0]
@@ -225,7 +229,8 @@ def sweep(
     here = under if engine == "local" else replace(under, device="auto")  # the driver may have no GPU
     runs = {run.folder.id: run.recipe for run in (Run(recipe, store, here) for recipe in recipes)}
     over = all(results_of(store, run) is not None for run in runs)
-    check_some_fit(runs, store, under)
+    if not over:
+        check_some_fit(runs, store, under)
     opened = open_engine("local" if over else engine, {} if over else options or {}, store.path, under, workers, len(runs))
     try:
         return Sweep(runs, store, here, opened, together, on_result, on_choice).run()

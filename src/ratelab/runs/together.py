@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from ratelab.core.errors import UserError
-from ratelab.runs.assemble import build_trainer
+from ratelab.runs.assemble import Subject, build_trainer, no_subject
 from ratelab.runs.circumstances import Circumstances
 from ratelab.runs.code import named_code
 from ratelab.runs.recipe import Recipe, canonical
@@ -29,8 +29,13 @@ class Choice:
     why: str
 
 
-def choose(runs: Mapping[str, Recipe], under: Circumstances, workers: int, together: Together) -> list[Choice]:
-    """Cut runs (id -> recipe) into stacks; :class:`UserError` where ``together`` is neither ``auto`` nor a number from 1."""
+def choose(
+    runs: Mapping[str, Recipe], under: Circumstances, workers: int, together: Together, subject: Subject = no_subject
+) -> list[Choice]:
+    """Cut runs (id -> recipe) into stacks; :class:`UserError` where ``together`` is neither ``auto`` nor a number from 1.
+
+    Only runs of one :func:`kind` share a stack; where there are several, each line says what its own has that others have not.
+    """
     if together != "auto" and (not isinstance(together, int) or together < 1):
         raise UserError(f"together: '{together}' is no size of a stack; give auto, or a number from 1 (1: every run by itself)")
     if together == 1:
@@ -38,13 +43,36 @@ def choose(runs: Mapping[str, Recipe], under: Circumstances, workers: int, toget
     kinds: dict[str, list[str]] = {}
     for run, recipe in runs.items():
         kinds.setdefault(kind(recipe), []).append(run)
-    choices = []
-    for members in kinds.values():
-        share = -(-len(runs) // workers)
-        size, why = largest(runs[members[0]], under, share, together) if len(members) > 1 else (1, "the only one of its kind")
+    choices, share = [], -(-len(runs) // workers)
+    firsts = [runs[members[0]] for members in kinds.values()]
+    for members, apart in zip(kinds.values(), told_apart(firsts), strict=True):
+        alone = (1, "the only one of its kind")
+        size, why = largest(runs[members[0]], under, share, together, subject) if len(members) > 1 else alone
         stacks = tuple(cut(members, size))
-        choices.append(Choice(stacks, f"{len(members)} run(s), {_made(stacks, workers)}: {why}"))
+        choices.append(Choice(stacks, f"{len(members)} run(s){apart}, {_made(stacks, workers)}: {why}"))
     return choices
+
+
+def told_apart(recipes: Sequence[Recipe]) -> list[str]:
+    """For each of several kinds of run the keys that make it one of its own, e.g. `` of optimiser.lr 0.1``; up to three."""
+    leaves = [_leaves(recipe.document()) for recipe in recipes]
+    told = []
+    for own in leaves:
+        keys = [key for key, value in own.items() if any(other.get(key) != value for other in leaves)]
+        told.append(" of " + ", ".join(f"{key} {own[key]}" for key in keys[:3]) if keys else "")
+    return told
+
+
+def _leaves(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What :func:`kind` looks at, as ``{"a.b": value}``."""
+    found: dict[str, Any] = {}
+    for key, value in document.items():
+        if key in ("seed", "title"):
+            continue
+        value = _without_numbers(value) if key == "objective" else value
+        inner = {f"{key}.{name}": leaf for name, leaf in _leaves(value).items()} if isinstance(value, Mapping) else {key: value}
+        found |= inner
+    return found
 
 
 def _made(stacks: Sequence[Sequence[str]], workers: int) -> str:
@@ -71,14 +99,16 @@ def _without_numbers(value: Any) -> Any:
     return "number" if isinstance(value, float) else value
 
 
-def largest(recipe: Recipe, under: Circumstances, share: int, together: Together) -> tuple[int, str]:
+def largest(
+    recipe: Recipe, under: Circumstances, share: int, together: Together, subject: Subject = no_subject
+) -> tuple[int, str]:
     """How many runs like this one go into one stack, and why. ``share``: the runs there are for each worker."""
     if any(named_code(recipe.document())):
         return 1, "code of your own runs in the workers alone"
     try:
-        trainer = build_trainer(recipe, under.dataset(recipe), under.torch_device())
+        trainer = build_trainer(recipe, under.dataset(recipe), under.torch_device(), subject)
     except Exception as error:  # whatever is wrong with the recipe is reported by the run itself
-        return 1, f"no model to look at ({type(error).__name__})"
+        return 1, f"their model cannot be made ({error if isinstance(error, UserError) else type(error).__name__})"
     refused = refusal(trainer)
     if refused is not None:
         return 1, refused
