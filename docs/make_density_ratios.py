@@ -1,7 +1,7 @@
 """Measures the tables of docs/results/density-ratios.md: one VAE, its KL(q(z) || m(z)) by Monte Carlo, by critics and by density models.
 
 python docs/make_density_ratios.py --store density-ratios            on 10 000 images of static MNIST, half an hour of one core
-python docs/make_density_ratios.py --store ratios-digits --data digits --steps 1000   on scikit-learn's digits, which need no download
+python docs/make_density_ratios.py --store ratios-digits --data digits --epochs 60   on scikit-learn's digits, which need no download
 
 What is trained already is not trained again: the models and their helpers are runs of the store.
 """

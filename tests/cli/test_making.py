@@ -213,6 +213,8 @@ def test_evaluate_all_measures_what_the_model_allows_once(
     assert "psnr, test" in first.err
     assert [node["name"] for node in results["measured"]] == ["iwae", "psnr", "marginal-kl"]
     assert results["measured"][0]["samples"] == 2, "what was asked for before is kept"
+    assert "ask for these by name: " in first.err
+    assert "marginal-kl-ratio" in first.err
     again = cli("evaluate", run_id, "--estimators", "all", "--json")
     assert again.json() == first.json()
     assert "batches" not in again.err

@@ -1,5 +1,7 @@
 """Models made elsewhere: their numbers are those of the same model of ours, and of closed forms."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -104,3 +106,28 @@ def normal(shape: tuple[int, ...]) -> Normal:
 def test_parts_that_do_not_fit_are_one_line(encoder, decoder, marginal, x, says) -> None:
     with pytest.raises(UserError, match=says):
         rl.measure(encoder, decoder, marginal, x)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"batch_size": 0}, "batch_size: 0 is too few"),
+        ({"estimators": ["iwae", "iwae"]}, "'iwae' is listed twice"),
+        ({"y": [0.5] * 20}, "y: expected 20 integer labels"),
+        ({"y": [1, 2]}, "y: expected 20 integer labels"),
+        ({"X": [["a", "b"]]}, "X: expected an array of numbers"),
+    ],
+)
+def test_what_is_asked_of_a_model_in_vain_is_one_line(options: dict[str, Any], says: str) -> None:
+    given = {"X": np.zeros((20, 3)), **options}
+    with pytest.raises(UserError, match=says):
+        rl.measure(lambda x: Normal(0 * x, 1.0 + 0 * x), lambda z: Normal(0 * z, 1.0 + 0 * z), None, **given)
+
+
+def test_labels_and_one_estimator_by_its_name_are_taken() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    y = (x[:, 0] > 0).astype(int)
+    found = rl.measure(
+        lambda x: Normal(x, 0.1 + 0 * x), lambda z: Normal(z, 1.0 + 0 * z), None, x, y=y, estimators="label-information"
+    )
+    assert all(0.3 < each.value < 0.8 for each in np.ravel(found["label_information"]))  # near log 2

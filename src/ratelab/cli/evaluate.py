@@ -69,6 +69,8 @@ def evaluate_command(
     folders = [each for name in (run, *more) for each in _named(name, store)]
     under, everything = circumstances(device, allow_code), estimators == ALL
     nodes = None if everything else parse_estimators(estimators)
+    if everything:
+        say(f"all but those that train a model of their own first; ask for these by name: {', '.join(with_helpers())}")
     found = [done for folder, betas, alone in folders if (done := _measure_one(folder, nodes, under, betas, alone)) is not None]
     if not found:
         raise UserError(f"no run of the store {run} could be measured")
@@ -129,7 +131,7 @@ def _foreign(folder: Path | None, data: str | None, run: str | None, estimators:
         raise UserError(
             f"--data: examples of '{dataset.name}' are {dataset.event_shape}, the model's {parts.decoder.event_shape}"
         )
-    found = plain(measure_parts(*parts, None, examples(dataset, "test"), estimators=nodes))
+    found = plain(measure_parts(*parts, None, examples(dataset, "test"), y=dataset.test.y, estimators=nodes))
     document = {"schema": 1, "model": str(folder), "data": dataset.name, "estimates": found}
 
     def text(out: Console) -> None:
@@ -206,8 +208,14 @@ def every_estimator() -> list[Node]:
     """All that there are, with their default options, save those that train a helper first: these want to be asked for."""
     from ratelab.estimators import ESTIMATORS
 
-    alone = [name for name, entry in ESTIMATORS.items() if entry.target.needs.helper is None]  # type: ignore[attr-defined]
-    return [ESTIMATORS.resolve(name, "--estimators") for name in alone]
+    return [ESTIMATORS.resolve(name, "--estimators") for name in ESTIMATORS if name not in with_helpers()]
+
+
+def with_helpers() -> list[str]:
+    """The estimators that train a model of their own first, and want to be asked for by name."""
+    from ratelab.estimators import ESTIMATORS
+
+    return [name for name, entry in ESTIMATORS.items() if entry.target.needs.helper is not None]  # type: ignore[attr-defined]
 
 
 def _at(

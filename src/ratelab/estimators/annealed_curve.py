@@ -1,8 +1,9 @@
 """The rate-distortion curve of a trained decoder and marginal, without its encoder (Huang et al. 2020).
 
 The best channel at slope b is m(z) d(x|z)^b / Z_b(x). Annealed importance sampling from m(z) visits those channels in turn: with the
-self-normalised weights of the chains, D = E[-log d] and R = -E[log Z_b] - b D are one point, in expectation above the curve
-(Huang et al. 2020, section 4). No encoder has to be good for it: what lies above a model's own point is its encoder's loss.
+self-normalised weights of the chains, D = E[-log d] and R = -E[log Z_b] - b D are one point: R + b D is in expectation above its value
+on the curve, of R and D alone neither side is known (Huang et al. 2020, section 4). No encoder has to be good for it: what lies
+above a model's own point is its encoder's loss.
 """
 
 from collections.abc import Mapping
@@ -71,16 +72,14 @@ class AnnealedCurve(Estimator):
 
     def result(self) -> Mapping[str, Result]:
         score = self.score
-        side = score.bound("upper")
+        side = score.bound("estimate")
         return {
             "annealed_rates": [
                 mean_of(column.values, f"rate of the decoder's best channel at weight {b:g} of D", side, why=score.why)
                 for b, column in zip(self.betas, self.rates, strict=True)
             ],
             "annealed_distortions": [
-                mean_of(
-                    column.values, f"{score.distortion} of the same channel, weight {b:g}", score.bound("exact"), why=score.why
-                )
+                mean_of(column.values, f"{score.distortion} of the same channel, weight {b:g}", side, why=score.why)
                 for b, column in zip(self.betas, self.distortions, strict=True)
             ],
         }

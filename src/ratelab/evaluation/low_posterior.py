@@ -51,7 +51,7 @@ def check_low_posterior(model: Model, seen: Pass) -> None:
     """:class:`UserError` where the analysis is not defined; ``seen``: a pass of the model over a few examples."""
     layers = represented(seen)
     if len(layers) != 1 or len(seen.layers) != 1:
-        raise UserError("low-posterior samples are of a model with one layer of latents; this one has others")
+        raise UserError("low-posterior samples are of a model with one layer of latents; this model is another")
     law = layers[0].encoder
     if law is None or not law.abilities.density or not bool(layers[0].log_encoder.isfinite().all()):
         raise UserError("low-posterior samples need the density of the encoder e(z|x), and this model has none")

@@ -72,4 +72,6 @@ def _spread_out(values: Sequence[float]) -> bool:
 
 
 def _short(value: float) -> str:
-    return (f"{value:.1f}" if abs(value) < 100 else f"{value:.3g}" if abs(value) >= 1e5 else f"{value:.0f}").replace("-", "−")
+    size = abs(value)
+    digits = 2 if size < 10 else 1 if size < 100 else 0
+    return (f"{value:.3g}" if size >= 1e5 else f"{value:.{digits}f}").replace("-", "−")

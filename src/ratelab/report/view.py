@@ -56,7 +56,7 @@ def region(plane: Plane, point: Point) -> str:
 
 def rows(point: Point) -> list[Row]:
     """All estimates of a run on the test split: name, value ± stderr, unit, bound, what it is of, n."""
-    return [row for key, value in point.record.estimates.items() for row in _rows(key, value)]
+    return [row for key, value in point.record.estimates.items() for row in _rows(key, value, point.record.layers)]
 
 
 def real_bits(point: Point) -> str:
@@ -74,9 +74,11 @@ def real_bits(point: Point) -> str:
     return f"{told}. The first example borrows {bits['first_example_overhead_bits']} bits more, once."
 
 
-def _rows(key: str, value: Estimate | list[Estimate]) -> list[Row]:
+def _rows(key: str, value: Estimate | list[Estimate], layers: int) -> list[Row]:
+    """A list has an entry for each layer, top layer first, or else for each of what its ``of`` says."""
     if isinstance(value, list):
-        return [_row(f"{key}, layer {len(value) - i}", e) for i, e in enumerate(value)]
+        ends = [f"layer {len(value) - i}" if len(value) == layers else f"{i + 1} of {len(value)}" for i in range(len(value))]
+        return [_row(f"{key}, {end}", e) for end, e in zip(ends, value, strict=True)]
     return [_row(key, value)]
 
 
