@@ -362,7 +362,10 @@ def test_a_pass_from_the_model_runs_the_momenta_backwards() -> None:
         ({"encoder": "implicit", "marginal": {"name": "vamp", "pseudo_inputs": 5}}, "this encoder has none"),
         ({"name": "auxiliary", "marginal": {"name": "vamp", "pseudo_inputs": 5}}, "use 'mixture'"),
         ({"name": "hamiltonian", "encoder": "categorical", "marginal": "categorical"}, "cannot be moved"),
-        ({"name": "hierarchy", "latent_dim": [8, 8], "encoder": "categorical", "marginal": "categorical"}, "one layer only"),
+        (
+            {"name": "hierarchy", "latent_dim": [8, 8], "encoder": "categorical", "marginal": "categorical"},
+            "of the top layer alone",
+        ),
         ({"marginal": {"name": "vamp", "pseudo_inputs": 500}}, "only 40 training examples"),
         ({"marginal": "real-nvp", "latent_dim": 1}, "at least 2"),
         ({"marginal": {"name": "flow", "flow": "splin"}}, "unknown flow 'splin'; did you mean 'spline'"),

@@ -41,14 +41,20 @@ def refusal(case: str, name: str, **options: object) -> str:
 
 
 FREE_OF_RATE = {"vim", "denoising"}  # serve a deterministic encoder; 'denoising' where its beta is 0
+OF_CRITICS = {"discrimination", "wasserstein"}
 
 
 @pytest.mark.parametrize("case", ["vae, deterministic", "vae, implicit"])
-@pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - FREE_OF_RATE))
+@pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - FREE_OF_RATE - OF_CRITICS))
 def test_a_rate_that_is_missing_is_said_before_training(name: str, case: str) -> None:
     size = "infinite" if case == "vae, deterministic" else "unknown"
     assert f"objective '{name}'" in (message := refusal(case, name))
     assert f"this model's is {size}: its encoder has no density" in message
+
+
+@pytest.mark.parametrize("name", sorted(OF_CRITICS))
+def test_an_objective_of_critics_trains_nothing_else(name: str) -> None:
+    assert f"objective '{name}' trains critics" in refusal("vae", name)
 
 
 def test_a_price_of_nought_leaves_out_a_rate_that_is_missing() -> None:
