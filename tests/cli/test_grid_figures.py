@@ -66,6 +66,8 @@ def test_another_score_and_one_data_set_can_be_asked_for(cli: Cli, place: Path) 
     one = runs[0]["run"]
     assert [run["run"] for run in cli("figure", "marked", one, "--json").json()["runs"]] == [one]
     assert "unknown score 'psnrr'; did you mean 'psnr'?" in cli("figure", "hull", "--score", "psnrr").line()
+    assert "; known: " in (said := cli("figure", "rates", "--score", "nonsense").line())
+    assert "inception_score" in said
     assert cli("figure", "grid", "--score", "psnr").line() == "figure 'grid' takes no --score; leave it out"
     assert cli("figure", "grid", one).line() == "figure 'grid' takes no RUNS; leave them out"
 

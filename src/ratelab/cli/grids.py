@@ -65,7 +65,7 @@ class Grid:
 
     def _lacks(self, name: str, known: Mapping[str, Any]) -> str:
         if name.partition(",")[0] not in ADDED_BY:
-            return f"unknown score '{name}'{nearest(name, known)}; measured: {', '.join(known) or 'none'}"
+            return f"unknown score '{name}'{nearest(name, [*known, *ADDED_BY])}; measured: {', '.join(known) or 'none'}"
         labels = " (it needs data with labels)" if name.startswith(OF_LABELS) else ""
         return f"{self.title}: fewer than three runs of the grid have '{name}'; {self._add(name)}{labels}"
 
