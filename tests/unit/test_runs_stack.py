@@ -67,7 +67,7 @@ def test_what_auto_picks_and_why() -> None:
     assert [[len(stack) for stack in choice.stacks] for choice in chosen] == [[5], [1, 1], [1, 1], [1, 1]]
     assert "fully connected networks of" in chosen[0].why
     assert "fill a core by themselves" in chosen[1].why
-    assert chosen[2].why.startswith("2 run(s) of model.encoder.network.features 4, ")
+    assert chosen[2].why.startswith("2 run(s) of model.encoder.network.name conv, each by itself")
     assert "each by itself, one in each of 2 processes: convolutions gain nothing from stacks" in chosen[2].why
     assert "code of your own" in chosen[3].why
     assert [len(stack) for stack in choose({str(i): r for i, r in enumerate(small)}, UNDER, 2, "auto")[0].stacks] == [3, 2]

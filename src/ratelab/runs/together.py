@@ -54,12 +54,17 @@ def choose(
 
 
 def told_apart(recipes: Sequence[Recipe]) -> list[str]:
-    """For each of several kinds of run the keys that make it one of its own, e.g. `` of optimiser.lr 0.1``; up to three."""
+    """For each of several kinds of run the few keys that make it one of its own, names of parts first, e.g. `` of model.name vae``."""
     leaves = [_leaves(recipe.document()) for recipe in recipes]
     told = []
     for own in leaves:
-        keys = [key for key, value in own.items() if any(other.get(key) != value for other in leaves)]
-        told.append(" of " + ", ".join(f"{key} {own[key]}" for key in keys[:3]) if keys else "")
+        keys: list[str] = []
+        others = [other for other in leaves if other is not own]
+        for key in sorted(own, key=lambda key: (not key.endswith("name"), key.count("."), key)):
+            alike = [other for other in others if other.get(key) == own[key]]
+            if len(alike) < len(others):
+                keys, others = [*keys, f"{key} {own[key]}"], alike
+        told.append(f" of {', '.join(keys)}" if keys else "")
     return told
 
 
