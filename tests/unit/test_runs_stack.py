@@ -235,9 +235,20 @@ def test_a_sweep_goes_on_with_the_stacks_it_left(store: Store) -> None:
     assert [len(store.run(r["run"]).log()) for r in results] == [6] * 3
 
 
+def test_learning_rates_share_a_stack_equal_ones_side_by_side(store: Store, alone: Store) -> None:
+    recipes = grid("objective.beta=0.5,1", "optimiser.lr=0.001,0.002")
+    (choice,) = choose({str(i): recipe for i, recipe in enumerate(recipes)}, UNDER, 1, 4)
+    assert choice.stacks == (("0", "2", "1", "3"),)
+    ours, theirs = (sweep(recipes, where, UNDER, workers=1, together=size) for where, size in ((store, 4), (alone, 1)))
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine["run"] == other["run"]
+        for key in ("rate", "distortion"):
+            assert mine["estimates"][key]["value"] == pytest.approx(other["estimates"][key]["value"], rel=1e-4, abs=1e-3)
+
+
 def test_runs_that_cannot_share_a_stack_are_told_apart_by_what_keeps_them_so() -> None:
-    runs = {str(i): recipe for i, recipe in enumerate(grid("optimiser.lr=0.001,0.002", "objective.beta=0.5,1"))}
+    runs = {str(i): recipe for i, recipe in enumerate(grid("optimiser.normalise=false,true", "objective.beta=0.5,1"))}
     said = [choice.why for choice in choose(runs, UNDER, 1, 2)]
-    assert said == [f"2 run(s) of optimiser.lr {lr}, 1 stack(s) of up to 2: as asked for" for lr in (0.001, 0.002)]
+    assert said == [f"2 run(s) of optimiser.normalise {own}, 1 stack(s) of up to 2: as asked for" for own in (False, True)]
     wrong = {str(i): recipe for i, recipe in enumerate(grid("seed=0,1", "model.decoder.name=categorical"))}
     assert "their model cannot be made (model.decoder: 'categorical' scores" in choose(wrong, UNDER, 1, 2)[0].why

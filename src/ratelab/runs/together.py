@@ -19,6 +19,7 @@ from ratelab.training import convolves, refusal
 Together = Literal["auto"] | int
 LARGEST_STACKS = ((100_000, 32), (2_000_000, 8))  # up to so many parameters, so many members on a CPU
 ON_CUDA = 128
+NUMBERS = ("objective", "optimiser")  # the parts of a recipe whose numbers may differ within a stack
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,15 @@ def choose(
 ) -> list[Choice]:
     """Cut runs (id -> recipe) into stacks; :class:`UserError` where ``together`` is neither ``auto`` nor a number from 1.
 
-    Only runs of one :func:`kind` share a stack; where there are several, each line says what its own has that others have not.
+    Only runs of one :func:`kind` share a stack, those of one optimiser beside each other, which makes one update of them; where
+    there are several kinds, each line says what its own has that others have not.
     """
     if together != "auto" and (not isinstance(together, int) or together < 1):
         raise UserError(f"together: '{together}' is no size of a stack; give auto, or a number from 1 (1: every run by itself)")
     if together == 1:
         return [Choice(tuple((run,) for run in runs), "every run by itself, as asked for")] if runs else []
     kinds: dict[str, list[str]] = {}
-    for run, recipe in runs.items():
+    for run, recipe in sorted(runs.items(), key=lambda item: canonical(item[1].document()["optimiser"])):
         kinds.setdefault(kind(recipe), []).append(run)
     choices, share = [], -(-len(runs) // workers)
     firsts = [runs[members[0]] for members in kinds.values()]
@@ -74,7 +76,7 @@ def _leaves(document: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in document.items():
         if key in ("seed", "title"):
             continue
-        value = _without_numbers(value) if key == "objective" else value
+        value = _without_numbers(value) if key in NUMBERS else value
         inner = {f"{key}.{name}": leaf for name, leaf in _leaves(value).items()} if isinstance(value, Mapping) else {key: value}
         found |= inner
     return found
@@ -89,11 +91,11 @@ def _made(stacks: Sequence[Sequence[str]], workers: int) -> str:
 
 
 def kind(recipe: Recipe) -> str:
-    """What runs of one stack share: everything but the seed, the title and the numbers of the objective."""
+    """What runs of one stack share: everything but the seed, the title and the numbers of the objective and the optimiser."""
     document = recipe.document()
     for name in ("seed", "title"):
         del document[name]
-    return canonical({**document, "objective": _without_numbers(document["objective"])})
+    return canonical({**document, **{name: _without_numbers(document[name]) for name in NUMBERS}})
 
 
 def _without_numbers(value: Any) -> Any:

@@ -56,7 +56,7 @@ class StackTrainer:
         ``seconds`` is the stack's time, divided evenly.
         """
         started = time.perf_counter()
-        tally, lr = self._train()
+        tally, rates = self._train()
         self.sides.hand_out_state()
         looked: list[Tally] = []
 
@@ -66,7 +66,7 @@ class StackTrainer:
             return looked[0].member(i).row("validation")
 
         rows = {
-            name: member.close_epoch(tally.member(i), lr, lambda i=i: look(i))  # type: ignore[misc]
+            name: member.close_epoch(tally.member(i), rates[i], lambda i=i: look(i))  # type: ignore[misc]
             for i, (name, member) in enumerate(self.members.items())
         }
         if any(member.done for member in self.members.values()):
@@ -75,20 +75,20 @@ class StackTrainer:
         share = (time.perf_counter() - started) / len(rows)
         return {name: {**row, "seconds": share} for name, row in rows.items()}
 
-    def _train(self) -> tuple[Tally, float]:
-        """All turns of an epoch, counted, and the learning rate they were made at."""
+    def _train(self) -> tuple[Tally, list[float]]:
+        """All turns of an epoch, counted, and the learning rate at which each member made them."""
         members, tally = self.sides.members, Tally()
-        lr, first = [member.set_rates() for member in members].pop(), members[0]
+        rates, first = [member.set_rates() for member in members], members[0]
         first.model.train()
         orders, streams = ([member.streams[name] for member in members] for name in ("order", "training"))
         for batch in side_by_side([member.train_loader for member in members], orders, first.epoch):
             for position, player in enumerate(first.players):
                 for _ in range(player.steps):
                     gradients, counted = self.turns.learn(position, batch, streams)
-                    self.sides.optimisers[position].step(gradients, lr)
+                    self.sides.optimisers[position].step(gradients)
                     for name, value in counted.items():
                         tally.count(name, value, batch.x.shape[1])
-        return tally, lr
+        return tally, rates
 
     def _validate(self) -> Tally:
         """Every member's validation split, with the draws that each would make alone."""

@@ -1,7 +1,7 @@
 """Which trainings may lie side by side in one stack, and which may not.
 
-Members of a stack run one recorded program, so whatever is no tensor (widths, annealing, learning rate, options) must be the same in
-all of them; parameters, and hyper-parameters that are buffers, may differ.
+Members of a stack run one recorded program, so whatever is no tensor (widths, options) must be the same in all of them; parameters,
+hyper-parameters that are buffers, and the numbers of the optimiser, which works outside that program, may differ.
 """
 
 import dataclasses
@@ -42,9 +42,7 @@ def refusal(trainer: Trainer) -> str | None:
 def likeness(trainer: Trainer) -> str:
     """A text that is the same for trainings that may share a stack, and differs for others."""
     objective, model = trainer.objective, trainer.model
-    options = [
-        (type(o).__name__, o.lr, o.normalise, o.clip, _plain(o.schedule), _plain(o.inner.defaults)) for o in trainer.optimisers
-    ]
+    options = [(type(optimiser).__name__, optimiser.normalise) for optimiser in trainer.optimisers]
     players = [(player.name, player.steps) for player in trainer.players]
     split = (tuple(trainer.train_loader.x.shape), trainer.train_loader.batch_size, trainer.train_loader.resample is None)
     shapes = [
