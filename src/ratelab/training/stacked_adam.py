@@ -27,7 +27,9 @@ class StackedAdam:
         self.leaders = [members[rows.start] for rows in self.rows]
         self.parts = [[tensor[rows] for tensor in stacked] for rows in self.rows]
         options = [leader.inner.defaults for leader in self.leaders]
-        self.inner = torch.optim.Adam([{**own, "params": parts} for own, parts in zip(options, self.parts, strict=True)], fused=True)
+        self.inner = torch.optim.Adam(
+            [{**own, "params": parts} for own, parts in zip(options, self.parts, strict=True)], fused=True
+        )
         for position, tensor in enumerate(stacked):
             states = [member.inner.state[member.parameters[position]] for member in members]
             whole = _side_by_side(states, tensor)
