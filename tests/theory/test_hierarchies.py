@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from linear_hierarchy import WORLD, linear_hierarchy
 from torch import Tensor, nn
 
 from ratelab.core.batch import Batch, LiveNoise, ModeNoise, ReplayedNoise
@@ -16,38 +17,18 @@ from ratelab.core.model import Model
 from ratelab.core.objective import Setting
 from ratelab.core.passes import Pass
 from ratelab.distributions.gaussians import DiagonalGaussian, StandardNormal, merged
-from ratelab.exact.hierarchy import LinearHierarchy
-from ratelab.marginals.normal import NormalMarginal
+from ratelab.exact.hierarchy import TopDown as Exact
 from ratelab.models import MODELS
-from ratelab.models.inference import Separate
 from ratelab.models.top_down import TopDown
 from ratelab.objectives import OBJECTIVES
 
-WORLD = LinearHierarchy(a=1.0, s1=1.0, b=1.0, s0=0.5)
 SMALL = {"name": "mlp", "hidden": [6], "activation": "tanh"}
 
 
-class Line(nn.Module):
-    """A Gaussian whose mean is linear in its inputs, x or latents, with one spread; learned or fixed."""
-
-    def __init__(self, slopes: list[float], std: float, learned: bool) -> None:
-        super().__init__()
-        values = torch.tensor([*slopes, math.log(std)], dtype=torch.float64)
-        self.values = nn.Parameter(values, requires_grad=learned)
-
-    def forward(self, *inputs: Any) -> DiagonalGaussian:
-        parts = [part for given in inputs for part in (given if isinstance(given, tuple) else (given,))]
-        loc = sum(slope * part for slope, part in zip(self.values, parts, strict=False))
-        assert isinstance(loc, Tensor)
-        return DiagonalGaussian(loc, log_scale=self.values[-1])
-
-
 def linear_model(seed: int = 0) -> TopDown:
-    """The linear-Gaussian hierarchy as a model: generative side fixed, inference learned from a random start."""
-    start = torch.randn(5, generator=torch.Generator().manual_seed(seed)).tolist()
-    encoders = [Line(start[:1], math.exp(start[1]), True), Line(start[2:4], math.exp(start[4]), True)]
-    below, decoder = Line([WORLD.a], WORLD.s1, False), Line([WORLD.b], WORLD.s0, False)
-    return TopDown((1,), ((1,), (1,)), Separate(encoders), NormalMarginal((1,)).double(), [below], decoder)
+    """The linear-Gaussian hierarchy with inference to be learned from a random start."""
+    w, std2, h, g, std1 = torch.randn(5, generator=torch.Generator().manual_seed(seed), dtype=torch.float32).double()
+    return linear_hierarchy(Exact(w, std2.exp(), g, h, std1.exp()), learned=True)
 
 
 def expectation(model: Model) -> Pass:
@@ -91,8 +72,6 @@ def test_layer_rates_of_a_pass_are_the_exact_ones_for_any_inference() -> None:
         model = linear_model(seed)
         encoders: Any = model.inference.encoders  # type: ignore[union-attr]
         (w, s2), (h, g, s1) = (line.values.detach() for line in encoders)
-        from ratelab.exact.hierarchy import TopDown as Exact
-
         measured = WORLD.measure(Exact(w, s2.exp(), g, h, s1.exp()))
         seen = expectation(model)
         assert torch.allclose(seen.mean(seen.closed_rates), measured.rates)

@@ -14,7 +14,7 @@ from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.errors import UserError
 from ratelab.distributions.gaussians import DiagonalGaussian
 from ratelab.distributions.heads import GaussianHead
-from ratelab.estimators import ESTIMATORS, joint_label_information
+from ratelab.estimators import ESTIMATORS, kept_paths
 from ratelab.estimators.joint_label_information import JointLabelInformation, path_log_densities
 from ratelab.estimators.label_information import class_log_densities, label_terms
 from ratelab.estimators.neighbour_information import NeighbourInformation, label_neighbour_terms
@@ -111,7 +111,7 @@ def test_the_top_layer_is_scored_as_by_itself_and_blocks_change_nothing(monkeypa
     all_at_once = path_log_densities(model, x, y, z)
     posteriors = DiagonalGaussian(law.loc, log_scale=law.log_scale.expand(law.loc.shape))
     assert torch.allclose(all_at_once[0], class_log_densities(z[0], posteriors, y, 2), atol=1e-4)
-    monkeypatch.setattr(joint_label_information, "PAIRS", 700)
+    monkeypatch.setattr(kept_paths, "PAIRS", 700)
     assert torch.allclose(path_log_densities(model, x, y, z), all_at_once, atol=1e-6)
     absent = path_log_densities(model, x, 2 * y, z)
     assert torch.equal(absent[..., 1], torch.full_like(absent[..., 1], -torch.inf))
@@ -154,8 +154,8 @@ def test_only_so_many_examples_are_kept_and_parts_merge_into_the_whole() -> None
         one.observe(model, batch, LiveNoise(seed))
         part.observe(model, batch, LiveNoise(seed))
     left.merge(right)
-    assert len(one.order) == 50
-    assert all(torch.equal(a, b) for a, b in zip(one.rows, left.rows, strict=True))
+    assert len(one.paths.order) == 50
+    assert all(torch.equal(a, b) for a, b in zip(one.paths.rows, left.paths.rows, strict=True))
     a, b = one.result()["joint_label_information"], left.result()["joint_label_information"]
     assert a == b
     assert a[0].n == 50  # type: ignore[index]

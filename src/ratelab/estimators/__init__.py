@@ -14,6 +14,7 @@ from ratelab.estimators.generative_information import GenerativeInformation
 from ratelab.estimators.inception_distance import InceptionDistance
 from ratelab.estimators.iwae import ImportanceWeighted
 from ratelab.estimators.joint_label_information import JointLabelInformation
+from ratelab.estimators.joint_marginal_kl import JointMarginalKL
 from ratelab.estimators.judged import FrechetDistance, InceptionScore, Recognised
 from ratelab.estimators.known_divergence import KnownDivergence
 from ratelab.estimators.label_information import LabelInformation
@@ -38,6 +39,7 @@ ESTIMATORS = Table(
         "marginal-kl-gmm": MixtureKL,
         "marginal-kl-maf": MafKL,
         "marginal-kl-lstm": LstmKL,
+        "joint-marginal-kl": JointMarginalKL,
         "active-units": ActiveUnits,
         "generative-information": GenerativeInformation,
         "generative-bounds": GenerativeBounds,

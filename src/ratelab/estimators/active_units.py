@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 
 from ratelab.core.batch import Batch, Noise
+from ratelab.core.codes import represented
 from ratelab.core.errors import UserError
 from ratelab.core.estimate import Estimate
 from ratelab.core.estimator import Estimator, Needs, Result
@@ -22,7 +23,6 @@ from ratelab.core.units import COUNT
 from ratelab.distributions.flowed import Flowed
 from ratelab.distributions.point import Implicit
 from ratelab.estimators.averages import Column
-from ratelab.estimators.lacks import represented
 
 
 class ActiveUnits(Estimator):

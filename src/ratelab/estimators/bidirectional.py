@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ratelab.core.batch import Batch, Noise
+from ratelab.core.codes import represented
 from ratelab.core.errors import UserError
 from ratelab.core.estimator import Estimator, Result
 from ratelab.core.model import Model
@@ -19,7 +20,7 @@ from ratelab.core.reference import GROSSE15, WU17, Reference
 from ratelab.estimators.annealed import PATHS, Start
 from ratelab.estimators.annealing import Annealing, sigmoid_schedule
 from ratelab.estimators.averages import Column, mean_of
-from ratelab.estimators.lacks import check_continuous, check_one_layer, represented
+from ratelab.estimators.lacks import check_continuous, check_one_layer
 from ratelab.estimators.latent_paths import joined, thinned
 from ratelab.estimators.scores import NO_LIKELIHOOD, Score
 

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
-from ratelab.core.codes import divergence_of
+from ratelab.core.codes import Codes
 from ratelab.core.errors import UserError
 from ratelab.core.estimator import Estimator, Needs, Result
 from ratelab.core.model import Model
@@ -20,7 +20,7 @@ from ratelab.core.passes import Pass
 from ratelab.core.reference import R18, Reference
 from ratelab.estimators.averages import Column, mean_of
 from ratelab.estimators.lacks import check_codes
-from ratelab.estimators.lessons import Count, Rate, Seed, sections
+from ratelab.estimators.lessons import Count, LayerNumber, Rate, Seed, sections
 
 Widths = tuple[Count, ...]
 
@@ -32,14 +32,19 @@ class DensityOfCodes(Protocol):
 
 
 class DensityModelKL(Estimator):
-    """What the three density models share; ``family`` names the estimator, ``law`` turns its options into a marginal's."""
+    """What the three density models share; ``family`` names the estimator, ``law`` turns its options into a marginal's.
+
+    In a hierarchy ``layer``, counted from the data, is how far down the codes go: z_L to z_l together; none: the top layer. There is no
+    such bound of a lower layer by itself, for m(z_l) has no density.
+    """
 
     family: str
     references = (Reference(R18, "Alg. 4, App. E.3"),)
     needs = Needs(likelihood=False, helper="density of codes")
 
-    def __init__(self, density: DensityOfCodes) -> None:
-        self.density, self.gained, self.of = density, Column(), ""
+    def __init__(self, density: DensityOfCodes, layer: LayerNumber) -> None:
+        self.density, self.codes, self.gained = density, Codes(layer), Column()
+        self.of = self.suffix = ""
 
     @staticmethod
     @abstractmethod
@@ -48,30 +53,30 @@ class DensityModelKL(Estimator):
 
     @classmethod
     def lesson(cls, node: Mapping[str, Any], examples: int) -> Mapping[str, Any]:
-        model = {"name": "code-density", "law": cls.law(node)}
+        model = {"name": "code-density", "law": cls.law(node), "layer": node["layer"]}
         return sections(model, {"name": "beta"}, {"constant": 0.5, "clip": 100.0}, node, examples)
 
     def check(self, model: Model, seen: Pass) -> None:
-        check_codes(seen, f"marginal-kl-{self.family}")
+        check_codes(seen, self.codes, f"marginal-kl-{self.family}")
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         seen = model(batch, noise)
-        top, self.of = seen.top, divergence_of(seen)
-        self.gained.add(self.density.log_prob(top.z[0]) - top.log_marginal[0])
+        self.of, self.suffix = self.codes.divergence(seen), self.codes.suffix(seen)
+        self.gained.add(self.density.log_prob(self.codes.values(seen)[0]) - self.codes.log_marginal(seen)[0])
 
     def merge(self, other: Estimator) -> None:
         assert isinstance(other, DensityModelKL)
         self.gained.merge(other.gained)
 
     def per_example(self) -> Mapping[str, np.ndarray]:
-        return {f"marginal_kl_{self.family}": self.gained.values}
+        return {f"marginal_kl_{self.family}{self.suffix}": self.gained.values}
 
     def result(self) -> Mapping[str, Result]:
         if len(self.gained.values) < 2:
             raise UserError(
                 f"estimator 'marginal-kl-{self.family}' needs at least 2 examples for a standard error; give more data or leave it out"
             )
-        return {f"marginal_kl_{self.family}": mean_of(self.gained.values, self.of, "lower")}
+        return {f"marginal_kl_{self.family}{self.suffix}": mean_of(self.gained.values, self.of, "lower")}
 
 
 class MixtureKL(DensityModelKL):
@@ -88,8 +93,9 @@ class MixtureKL(DensityModelKL):
         steps: Count = 10_000,
         batch_size: Count = 128,
         seed: Seed = 0,
+        layer: LayerNumber = None,
     ) -> None:
-        super().__init__(density)
+        super().__init__(density, layer)
 
     @staticmethod
     def law(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,8 +117,9 @@ class MafKL(DensityModelKL):
         steps: Count = 10_000,
         batch_size: Count = 128,
         seed: Seed = 0,
+        layer: LayerNumber = None,
     ) -> None:
-        super().__init__(density)
+        super().__init__(density, layer)
 
     @staticmethod
     def law(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,8 +140,9 @@ class LstmKL(DensityModelKL):
         steps: Count = 5_000,
         batch_size: Count = 128,
         seed: Seed = 0,
+        layer: LayerNumber = None,
     ) -> None:
-        super().__init__(density)
+        super().__init__(density, layer)
 
     @staticmethod
     def law(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
-from ratelab.core.codes import divergence_of
+from ratelab.core.codes import Codes
 from ratelab.core.critic import Critic
 from ratelab.core.errors import UserError
 from ratelab.core.estimate import Bound, Estimate
@@ -27,7 +27,7 @@ from ratelab.core.units import COUNT
 from ratelab.divergences.ratio import Bounded, donsker_varadhan, effective_draws, mean_logit, nwj
 from ratelab.estimators.averages import Column
 from ratelab.estimators.lacks import check_codes
-from ratelab.estimators.lessons import Count, Rate, Seed, sections
+from ratelab.estimators.lessons import Count, LayerNumber, Rate, Seed, sections
 
 FEW = 30.0  # effective draws of m(z), below which a mean of weights may miss what matters
 
@@ -38,6 +38,8 @@ class DensityRatioKL(Estimator):
     The critic: ``layers`` of ``width`` with leaky ReLU, ``dropout``, ``noise`` on its activations, gradient ``penalty``, ``steps`` of Adam
     (0.5, 0.9) with rate ``lr``. ``draws`` of m(z) for each code carry the bounds: ``marginal_kl_draws`` says what their weights are
     worth, and below 30 the two are called estimates. Rosca et al. take layers and rates from a sweep; their size is width 1000.
+    In a hierarchy ``layer``, counted from the data, is how far down the codes go, z_L to z_l together; none: the top layer. ``alone``: of
+    z_l by itself, against what the model generates there.
     """
 
     references = (Reference(R18, "Alg. 3, App. E.2"), Reference(DONSKER83), Reference(NGUYEN10))
@@ -57,24 +59,28 @@ class DensityRatioKL(Estimator):
         batch_size: Count = 128,
         seed: Seed = 0,
         draws: Count = 10,
+        layer: LayerNumber = None,
+        alone: bool = False,
     ) -> None:
-        self.critic, self.draws, self.of = critic, draws, ""
+        self.critic, self.draws, self.codes = critic, draws, Codes(layer, alone)
+        self.of = self.suffix = ""
         self.on_codes, self.on_draws = Column(), Column()
 
     @classmethod
     def lesson(cls, node: Mapping[str, Any], examples: int) -> Mapping[str, Any]:
-        model = {"name": "code-critic", **{key: node[key] for key in ("layers", "width", "dropout", "noise")}}
+        model = {"name": "code-critic", **{key: node[key] for key in ("layers", "width", "dropout", "noise", "layer", "alone")}}
         objective = {"name": "discrimination", "penalty": node["penalty"]}
         return sections(model, objective, {"betas": [0.5, 0.9], "constant": 0.5}, node, examples)
 
     def check(self, model: Model, seen: Pass) -> None:
-        check_codes(seen, "marginal-kl-ratio")
+        check_codes(seen, self.codes, "marginal-kl-ratio")
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         seen = model(batch, noise)
-        top, self.of = seen.top, divergence_of(seen)
-        self.on_codes.add(self.critic.score(top.z[0]))
-        self.on_draws.add(torch.cat([self.critic.score(top.marginal.draw(noise, batch.size).value) for _ in range(self.draws)]))
+        self.of, self.suffix = self.codes.divergence(seen), self.codes.suffix(seen)
+        self.on_codes.add(self.critic.score(self.codes.values(seen)[0]))
+        drawn = (self.codes.drawn(model, seen, batch.size, noise) for _ in range(self.draws))
+        self.on_draws.add(torch.cat([self.critic.score(z) for z in drawn]))
 
     def merge(self, other: Estimator) -> None:
         assert isinstance(other, DensityRatioKL)
@@ -82,10 +88,11 @@ class DensityRatioKL(Estimator):
         self.on_draws.merge(other.on_draws)
 
     def per_example(self) -> Mapping[str, np.ndarray]:
-        return {"marginal_kl_ratio": self.on_codes.values}
+        return {f"marginal_kl_ratio{self.suffix}": self.on_codes.values}
 
     def result(self) -> Mapping[str, Result]:
-        return ratio_estimates(torch.as_tensor(self.on_codes.values), torch.as_tensor(self.on_draws.values), self.of)
+        on_codes, on_draws = (torch.as_tensor(column.values) for column in (self.on_codes, self.on_draws))
+        return {name + self.suffix: found for name, found in ratio_estimates(on_codes, on_draws, self.of).items()}
 
 
 def ratio_estimates(on_p: Tensor, on_q: Tensor, of: str) -> dict[str, Result]:

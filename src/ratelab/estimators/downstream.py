@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ratelab.core.batch import Batch, ModeNoise, Noise
+from ratelab.core.codes import represented
 from ratelab.core.errors import UserError
 from ratelab.core.estimate import Estimate
 from ratelab.core.estimator import Estimator, Needs, Result
@@ -21,7 +22,6 @@ from ratelab.core.model import Model
 from ratelab.core.passes import Pass
 from ratelab.core.reference import X23, Reference
 from ratelab.core.units import COUNT
-from ratelab.estimators.lacks import represented
 
 Kind = Literal["logistic", "linear-svm", "rbf-svm", "knn"]
 Array = NDArray[Any]

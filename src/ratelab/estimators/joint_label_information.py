@@ -20,17 +20,15 @@ from pydantic import Field
 from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
-from ratelab.core.errors import UserError
+from ratelab.core.codes import represented
 from ratelab.core.estimate import Estimate
 from ratelab.core.estimator import Estimator, Needs, Result
 from ratelab.core.model import Model
 from ratelab.core.passes import Pass
 from ratelab.core.reference import X23, Reference
 from ratelab.estimators.averages import mean_of
+from ratelab.estimators.kept_paths import KeptPaths, check_paths, scored_pairs
 from ratelab.estimators.label_information import accuracy_limit, label_terms
-from ratelab.estimators.lacks import represented
-
-PAIRS = 5_000  # draws times examples that are scored at once, through the encoders' networks
 
 
 class JointLabelInformation(Estimator):
@@ -44,44 +42,26 @@ class JointLabelInformation(Estimator):
     needs = Needs(labels=True, likelihood=False)
 
     def __init__(self, *, examples: Annotated[int, Field(ge=2, le=100_000)] = 500) -> None:
-        self.examples = examples
         self.model: Model | None = None
-        self.order = torch.empty(0)
-        self.rows: tuple[Tensor, ...] = ()  # x, y, and each layer's draws
+        self.paths = KeptPaths(examples)
 
     def check(self, model: Model, seen: Pass) -> None:
-        layers = represented(seen)
-        z = tuple(layer.z for layer in layers)
-        scores = model.log_encoders(seen.batch.x, z) if layers and seen.splits and seen.weights is None else None
-        if scores is None or not bool(scores.isfinite().all()):
-            raise UserError(
-                "estimator 'joint-label-information' scores each draw under every example's encoders, layer by layer from the top, which"
-                " this model does not allow; leave it out"
-            )
+        check_paths(model, seen, "joint-label-information")
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         assert batch.y is not None
         self.model = model
         order = noise.uniform((batch.size,))
-        draws = (layer.z[0] for layer in represented(model(batch, noise)))
-        self._keep(order, (batch.x, batch.y, *draws))
+        self.paths.keep(order, (batch.x, batch.y, *(layer.z[0] for layer in represented(model(batch, noise)))))
 
     def merge(self, other: Estimator) -> None:
         assert isinstance(other, JointLabelInformation)
         self.model = self.model or other.model
-        self._keep(other.order, other.rows)
-
-    def _keep(self, order: Tensor, rows: tuple[Tensor, ...]) -> None:
-        """Take rows in; those with the smallest numbers stay, so that the choice is random and parts merge into the whole."""
-        if self.rows:
-            order = torch.cat([self.order, order])
-            rows = tuple(torch.cat(pair) for pair in zip(self.rows, rows, strict=True))
-        kept = order.argsort()[: self.examples].sort().values
-        self.order, self.rows = order[kept], tuple(values[kept] for values in rows)
+        self.paths.merge(other.paths)
 
     def result(self) -> Mapping[str, Result]:
         assert self.model is not None
-        x, labels, *z = self.rows
+        x, labels, *z = self.paths.rows
         densities = path_log_densities(self.model, x, labels, tuple(z))
         counts = [c for c in torch.bincount(labels).tolist() if c]
         information: list[Estimate] = []
@@ -101,17 +81,11 @@ TOP = "information of the top layer's draws about the label"
 def path_log_densities(model: Model, x: Tensor, labels: Tensor, z: tuple[Tensor, ...]) -> Tensor:
     """log q(z_>=l | y=c) of paths z (N, \\*event_l each, top first) under the mixtures of examples x (N, \\*event) by class.
 
-    (L, N, classes), nats, float64; -inf for a class without examples. At most :data:`PAIRS` pairs of a path and an example, or one
-    path with all examples, exist at a time.
+    (L, N, classes), nats, float64; -inf for a class without examples.
     """
     classes = int(labels.max()) + 1
-    rows = max(1, PAIRS // len(x))
     parts = []
-    for top in range(0, len(x), rows):
-        paths = tuple(part[top : top + rows, None].expand(-1, len(x), *part.shape[1:]) for part in z)
-        scores = model.log_encoders(x, paths)
-        assert scores is not None
-        joint = scores.double().cumsum(0)
+    for joint in scored_pairs(model, x, z):
         columns = []
         for label in range(classes):
             mine = labels == label

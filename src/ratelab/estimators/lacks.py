@@ -1,8 +1,8 @@
 """What a model may lack that an estimator needs, found before anything is measured, each in one line."""
 
-from ratelab.core.codes import codes_lack
+from ratelab.core.codes import Codes, represented
 from ratelab.core.errors import UserError
-from ratelab.core.passes import Layer, Pass
+from ratelab.core.passes import Pass
 from ratelab.distributions.one_hot import OneHot
 
 
@@ -38,13 +38,8 @@ def check_one_layer(seen: Pass, name: str) -> None:
         raise UserError(f"estimator '{name}' is of one layer of latents, and this model has several; leave it out")
 
 
-def check_codes(seen: Pass, name: str) -> None:
-    """:class:`UserError` where the law q(z) of the top layer's codes cannot be learnt from draws of it."""
-    line = codes_lack(seen)
+def check_codes(seen: Pass, which: Codes, name: str) -> None:
+    """:class:`UserError` where the law q(z) of these codes cannot be learnt from draws of it."""
+    line = which.lack(seen)
     if line:
         raise UserError(f"estimator '{name}': {line}; leave it out")
-
-
-def represented(seen: Pass) -> tuple[Layer, ...]:
-    """The layers that are latents of the model, auxiliary ones left out."""
-    return tuple(layer for layer in seen.layers if not layer.auxiliary)

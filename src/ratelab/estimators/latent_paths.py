@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
+from ratelab.core.codes import represented
 from ratelab.core.law import Law
 from ratelab.core.model import Model
 from ratelab.core.passes import Layer
 from ratelab.distributions.gaussians import DiagonalGaussian
 from ratelab.estimators.hmc import Path
-from ratelab.estimators.lacks import represented
 
 DRAWS = 32  # of the encoder, for its moments
 NARROWEST = 0.01

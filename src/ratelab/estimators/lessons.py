@@ -8,6 +8,7 @@ from pydantic import Field
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+LayerNumber = Annotated[int, Field(ge=1, le=10**9)] | None
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 EPOCHS = 10  # rows of a helper's log
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
+from ratelab.core.codes import represented
 from ratelab.core.errors import UserError
 from ratelab.core.estimator import Estimator, Needs, Result
 from ratelab.core.model import Model
@@ -16,7 +17,6 @@ from ratelab.core.passes import Pass
 from ratelab.core.reference import X23, Reference
 from ratelab.divergences.nearest_neighbours import mixed_ksg_terms
 from ratelab.estimators.averages import mean_of
-from ratelab.estimators.lacks import represented
 
 
 class NeighbourInformation(Estimator):

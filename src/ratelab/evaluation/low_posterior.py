@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ratelab.core.batch import Batch, LiveNoise
+from ratelab.core.codes import represented
 from ratelab.core.dataset import Dataset, Support
 from ratelab.core.errors import UserError
 from ratelab.core.law import Law
@@ -21,7 +22,6 @@ from ratelab.core.model import Model
 from ratelab.core.passes import Pass
 from ratelab.distributions.flowed import Flowed
 from ratelab.estimators.codes import log_sum_of_others
-from ratelab.estimators.lacks import represented
 from ratelab.evaluation.latents import batches, decode, live
 from ratelab.training.loader import Loader
 

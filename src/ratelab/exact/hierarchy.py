@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ratelab.core.errors import UserError
-from ratelab.exact.gaussians import kl_diagonal, kl_to_standard
+from ratelab.exact.gaussians import kl_diagonal, kl_full, kl_to_standard
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,14 @@ class LayerRates(NamedTuple):
 
     rates: Tensor
     distortion: Tensor
+
+
+class Gaps(NamedTuple):
+    """KL(q || m) of z_2, of z_2 and z_1 together, and of z_1 alone, nats, (...) each."""
+
+    top: Tensor
+    both: Tensor
+    bottom: Tensor
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,18 @@ class LinearHierarchy:
         error = spread_x - 2 * self.b * cross + self.b**2 * second_moment1
         distortion = 0.5 * math.log(2 * math.pi * self.s0**2) + error / (2 * self.s0**2)
         return LayerRates(torch.stack((top, bottom), dim=-1), distortion)
+
+    def gaps(self, q: TopDown) -> Gaps:
+        """Exact divergences of the aggregated posterior of any inference ``q`` from the prior; differentiable in ``q``."""
+        spread_x = self.data_variance
+        variance2 = q.w**2 * spread_x + q.std2**2
+        across = q.g * variance2 + q.h * q.w * spread_x
+        variance1 = q.g * across + q.h * (q.g * q.w + q.h) * spread_x + q.std1**2
+        rows = torch.stack((torch.stack((variance2, across), -1), torch.stack((across, variance1), -1)), -2)
+        prior = rows.new_tensor([[1.0, self.a], [self.a, self.a**2 + self.s1**2]])
+        origin = rows.new_zeros(2)
+        parts = slice(0, 1), slice(0, 2), slice(1, 2)
+        return Gaps(*(kl_full(origin[i], rows[..., i, i], origin[i], prior[i, i]) for i in parts))
 
     def rates(self, q: TopDown, z2: Tensor, x: Tensor) -> Tensor:
         """Layer KLs at given ``z2`` and ``x`` of equal shape (...): (..., 2); averaging z2 ~ q(z_2|x) gives the rates."""

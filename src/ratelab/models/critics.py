@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ratelab.core.batch import Batch, Noise
+from ratelab.core.codes import Codes
 from ratelab.core.critic import Critic, Pairs
 from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
@@ -14,7 +15,7 @@ from ratelab.core.model import Model
 from ratelab.core.passes import Pass
 from ratelab.core.table import Node
 from ratelab.distributions.bernoulli import Bernoulli
-from ratelab.models.subject import Learner, Subject, code_shape
+from ratelab.models.subject import LayerNumber, Learner, Subject, code_shape
 from ratelab.networks import FEATURES
 from ratelab.networks.discriminator import Discriminator
 
@@ -64,7 +65,7 @@ class CodeCritic(StirredCritic):
     """Tells codes z ~ q(z) of the run ``of`` from draws of its m(z), both drawn anew in every step.
 
     ``layers`` of ``width`` units with leaky ReLU 0.2; ``dropout``: the share of activations that are left out in training, ``noise``:
-    the standard deviation of Gaussian noise on them.
+    the standard deviation of Gaussian noise on them. ``layer``: codes of all layers down to that one together, or of that one ``alone``.
     """
 
     def __init__(
@@ -77,18 +78,19 @@ class CodeCritic(StirredCritic):
         width: Count = 512,
         dropout: Share = 0.0,
         noise: Spread = 0.0,
+        layer: LayerNumber | None = None,
+        alone: bool = False,
     ) -> None:
         super().__init__()
         self.event_shape = dataset.event_shape
-        self.subject, self.dropout, self.noise = Subject(subject), dropout, noise
-        self.discriminator = Discriminator(code_shape(subject, "model 'code-critic'"), layers=layers, width=width)
+        self.subject, self.codes, self.dropout, self.noise = Subject(subject), Codes(layer, alone), dropout, noise
+        self.discriminator = Discriminator(code_shape(subject, self.codes, "model 'code-critic'"), layers=layers, width=width)
 
     def what(self) -> str:
         return "model 'code-critic'"
 
     def meet(self, batch: Batch, noise: Noise) -> Pairs:
-        top = self.subject.codes(batch, noise)
-        return Pairs(top.z[0], top.marginal.draw(noise, batch.size).value)
+        return Pairs(*self.subject.codes_and_draws(self.codes, batch, noise))
 
 
 class SampleCritic(PairCritic):

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from ratelab.core.batch import Batch, Noise
+from ratelab.core.codes import Codes
 from ratelab.core.dataset import Dataset, Support
 from ratelab.core.errors import UserError
 from ratelab.core.law import Law
@@ -18,7 +19,7 @@ from ratelab.core.passes import Pass
 from ratelab.core.table import Node
 from ratelab.marginals import MARGINALS
 from ratelab.models.pixel_density import PIXEL_LAWS
-from ratelab.models.subject import Learner, Subject, code_shape
+from ratelab.models.subject import LayerNumber, Learner, Subject, code_shape
 
 UNFIT = ("categorical", "vamp", "normal", "logistic")  # marginals of other latents, made of an encoder, or with nothing to fit
 
@@ -26,20 +27,28 @@ UNFIT = ("categorical", "vamp", "normal", "logistic")  # marginals of other late
 class CodeDensity(Learner):
     """A density of the codes z ~ q(z) of the run ``of``, drawn anew in every step.
 
-    ``law``: a marginal with something to fit, e.g. ``mixture``, ``maf`` or ``lstm``.
+    ``law``: a marginal with something to fit, e.g. ``mixture``, ``maf`` or ``lstm``. ``layer``: of all layers down to that one together.
     """
 
     target: Literal["x", "y", "z"] = "z"
 
-    def __init__(self, dataset: Dataset, subject: Model, *, of: str, law: Annotated[Node, MARGINALS] = "mixture") -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        subject: Model,
+        *,
+        of: str,
+        law: Annotated[Node, MARGINALS] = "mixture",
+        layer: LayerNumber | None = None,
+    ) -> None:
         super().__init__()
         self.event_shape = dataset.event_shape
-        self.subject = Subject(subject)
+        self.subject, self.codes = Subject(subject), Codes(layer)
         name = law["name"] if isinstance(law, dict) else law
         if name in UNFIT:
             able = ", ".join(name for name in MARGINALS if name not in UNFIT)
             raise UserError(f"model.law: '{name}' has nothing to fit to codes; use one of {able}")
-        self.law = MARGINALS.build(law, code_shape(subject, "model 'code-density'"), dataset)  # type: ignore[arg-type]
+        self.law = MARGINALS.build(law, code_shape(subject, self.codes, "model 'code-density'"), dataset)  # type: ignore[arg-type]
 
     def what(self) -> str:
         return "model 'code-density'"
@@ -50,7 +59,7 @@ class CodeDensity(Learner):
         return found
 
     def forward(self, batch: Batch, noise: Noise, samples: int = 1, path: bool = True) -> Pass:
-        return Pass(batch, self.subject.codes(batch, noise).z[0], (), self.law())
+        return Pass(batch, self.subject.codes(self.codes, batch, noise), (), self.law())
 
 
 class Density(Model):

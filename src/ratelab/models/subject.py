@@ -2,16 +2,21 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from ratelab.core.batch import Batch, Noise
-from ratelab.core.codes import codes_lack
+from ratelab.core.codes import Codes
 from ratelab.core.errors import UserError
 from ratelab.core.model import Group, Model
-from ratelab.core.passes import Layer, Pass
+from ratelab.core.passes import Pass
 from ratelab.core.target import trial
+
+LayerNumber = Annotated[int, Field(ge=1)]
+"""A layer of the model that is learnt about, counted from the data."""
 
 
 class Subject:
@@ -21,9 +26,16 @@ class Subject:
         self.model = model
 
     @torch.no_grad()
-    def codes(self, batch: Batch, noise: Noise) -> Layer:
-        """The top layer of one pass from data."""
-        return self._quiet()(batch, noise).top
+    def codes(self, which: Codes, batch: Batch, noise: Noise) -> Tensor:
+        """(B, d) codes of one pass from data."""
+        return which.values(self._quiet()(batch, noise))[0]
+
+    @torch.no_grad()
+    def codes_and_draws(self, which: Codes, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor]:
+        """(B, d) codes, and as many draws of their marginal."""
+        model = self._quiet()
+        seen = model(batch, noise)
+        return which.values(seen)[0], which.drawn(model, seen, batch.size, noise)
 
     @torch.no_grad()
     def drawn(self, n: int, noise: Noise) -> Tensor:
@@ -60,10 +72,10 @@ class Learner(Model):
         return iter(()) if which == "inference" else self.parameters()
 
 
-def code_shape(model: Model, name: str) -> tuple[int, ...]:
-    """The shape of a model's top-layer codes; :class:`UserError` where ``name`` cannot learn their law."""
+def code_shape(model: Model, which: Codes, name: str) -> tuple[int, ...]:
+    """The shape of a model's codes; :class:`UserError` where ``name`` cannot learn their law."""
     seen = trial(model)
-    line = codes_lack(seen)
+    line = which.lack(seen)
     if line:
         raise UserError(f"{name}: {line}")
-    return tuple(seen.top.z.shape[2:])
+    return tuple(which.values(seen).shape[2:])
