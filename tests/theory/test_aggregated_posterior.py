@@ -212,6 +212,46 @@ def test_surgery_on_every_model(case: str) -> None:
     assert ("of layer" in found["marginal_kl"].of) == (len(model.latent_shapes) > 1)
 
 
+def rows_of(x: np.ndarray, y: np.ndarray | None = None) -> Split:
+    return Split(x.astype(np.float32), y)
+
+
+@pytest.mark.spec("DM07", "DM02")
+def test_the_mixture_may_be_over_training_and_validation_examples() -> None:
+    """As published: q(z) is over all of both, draws are of them, and the split that is measured plays no part."""
+    exact, dataset = world(0.5, n=130)
+    x = dataset.test.x
+    parted = Dataset("parted", Support.REAL, rows_of(x[:70]), rows_of(x[70:100]), rows_of(x[100:]))
+    pooled = Dataset("pooled", Support.REAL, rows_of(x), rows_of(x), rows_of(x[:100]))
+    model = linear_model(exact, dataset)
+    many = ESTIMATORS.resolve({"name": "marginal-kl", "samples": 400, "over": "train+validation"}, "e")
+    found, _ = evaluate(model, parted, "test", [many], seed=0)
+    again, _ = evaluate(model, parted, "validation", [many], seed=0)
+    wanted, _ = evaluate(model, pooled, "test", [{**many, "over": "split"}], seed=1)
+    for name in ("marginal_kl", "marginal_kl_lower", "information", "information_upper"):
+        assert found[name].n == again[name].n == wanted[name].n == 100
+        assert found[name].value == pytest.approx(wanted[name].value, abs=0.03), "the same mixture, other draws"
+        assert found[name].value == pytest.approx(again[name].value, abs=0.03)
+        assert "over 100 training and validation examples" in found[name].of
+    rate = found["marginal_kl"].value + found["information"].value
+    assert rate - math.log(100) <= found["marginal_kl"].value <= rate
+    assert wanted["marginal_kl"].of == "KL(q(z) || m(z))"
+
+
+def test_training_examples_that_are_drawn_anew_are_shown_as_zeros_and_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (30, 3)).astype(np.uint8)
+    held = rows_of(np.round(grey / 255.0))
+    dataset = Dataset("resampled", Support.BINARY, Split(grey), held, held, resampled=True)
+    shown: list[torch.Tensor] = []
+    monkeypatch.setattr(MarginalKL, "observe_training", lambda self, model, batch, noise, examples: shown.append(batch.x))
+    monkeypatch.setattr(MarginalKL, "result", lambda self: {})
+    exact, linear = world(1.0, n=2)
+    evaluate(linear_model(exact, linear), dataset, "test", [{**NODE, "over": "train+validation"}], seed=0)
+    assert [len(x) for x in shown] == [30, 30]
+    assert all(set(x.unique().tolist()) <= {0.0, 1.0} for x in shown)
+    assert float((shown[0] - torch.as_tensor(held.x)).abs().sum()) > 0, "drawn, not rounded"
+
+
 def test_only_as_many_examples_as_asked_for_are_scored() -> None:
     exact, dataset = world(2.0, n=3000)
     model = linear_model(exact, dataset)

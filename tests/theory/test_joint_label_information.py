@@ -1,6 +1,7 @@
 """What several layers together say about labels: against quadrature over their joint posteriors, and between the bounds it belongs to."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from torch.distributions import Normal
 from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.errors import UserError
+from ratelab.data.source import rows
 from ratelab.distributions.gaussians import DiagonalGaussian
 from ratelab.distributions.heads import GaussianHead
 from ratelab.estimators import ESTIMATORS, kept_paths
 from ratelab.estimators.joint_label_information import JointLabelInformation, path_log_densities
 from ratelab.estimators.label_information import class_log_densities, label_terms
-from ratelab.estimators.neighbour_information import NeighbourInformation, label_neighbour_terms
+from ratelab.estimators.neighbour_information import label_neighbour_terms
 from ratelab.evaluation import evaluate
 from ratelab.exact.accuracy import highest_accuracy, information_needed
 from ratelab.models import MODELS
@@ -199,11 +201,9 @@ def test_neighbour_information_is_one_number_for_each_layer() -> None:
     found, _ = evaluate(
         hierarchy(), world(), "test", [{"name": "neighbour-information", "neighbours": 3, "limit": 200}], seed=0
     )
-    rows: Any = found["neighbour_information"]
-    assert [row.n for row in rows] == [200, 200]
-    assert [row.of for row in rows] == [f"information of draws of layer {i} about the label" for i in (2, 1)]
-    few = NeighbourInformation(neighbours=5)
-    x, y = whole(world())
-    few.observe(hierarchy(), Batch(x[:5], y=y[:5]), LiveNoise(0))
-    with pytest.raises(UserError, match="more examples than its 5 neighbours, this split has 5"):
-        few.result()
+    layers: Any = found["neighbour_information"]
+    assert [row.n for row in layers] == [200, 200]
+    assert [row.of for row in layers] == [f"information of draws of layer {i} about the label" for i in (2, 1)]
+    few = replace(world(), test=rows(world().test, slice(5)))
+    with pytest.raises(UserError, match="needs at least 6 examples, and the test split"):
+        evaluate(hierarchy(), few, "test", [ESTIMATORS.resolve("neighbour-information", "e")], seed=0)

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from toys import build
 
 from ratelab.analysis.plane import plane
 from ratelab.core.batch import Batch, LiveNoise, Noise
+from ratelab.core.dataset import Split
 from ratelab.core.errors import UserError
 from ratelab.core.estimator import Result
 from ratelab.core.passes import Layer
@@ -20,7 +22,7 @@ from ratelab.distributions.gaussians import DiagonalGaussian, StandardNormal
 from ratelab.estimators import ESTIMATORS
 from ratelab.estimators.density_models import MixtureKL
 from ratelab.estimators.density_ratio import ratio_estimates
-from ratelab.evaluation import evaluate
+from ratelab.evaluation import check_estimators, evaluate
 from ratelab.evaluation.foreign import measure
 from ratelab.runs import Circumstances, Helpers, execute, from_mapping, open_run, read_recipe, single
 from ratelab.store import Store
@@ -303,11 +305,19 @@ def test_a_model_of_another_runs_codes_needs_that_run(tmp_path: Path) -> None:
         measure(*parts, None, np.zeros((9, 2)), estimators=["marginal-kl-ratio"])
 
 
-def test_one_example_is_too_few() -> None:
-    told = Told(0.0, 1.0, 0.0, 1.0)
-    estimator = MixtureKL(told)
-    estimator.observe(told, Batch(torch.zeros(1, 1)), LiveNoise(0, dtype=torch.float64))  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="'marginal-kl-gmm' needs at least 2 examples"):
-        estimator.result()
-    with pytest.raises(UserError, match="'marginal-kl-ratio' needs at least 2 examples"):
-        ratio_estimates(torch.zeros(1), torch.zeros(10), "KL")
+@pytest.mark.parametrize("name", [*EVERY, "wasserstein"])
+def test_too_few_examples_are_refused_before_a_helper_is_trained(name: str) -> None:
+    model, dataset = build("vae")
+    few = replace(dataset, validation=Split(dataset.train.x[:1]))
+
+    def helper(*_: Any) -> Any:
+        raise AssertionError("trained in vain")
+
+    node = ESTIMATORS.resolve(name, "e")
+    line = check_estimators(model, few, [node], helper)[name]
+    says = f"needs at least 2 examples, and the validation split of '{dataset.name}' has 1; give more data or leave it out"
+    assert line == f"estimator '{name}' {says}"
+    with pytest.raises(UserError, match="needs at least 2 examples, and the validation split"):
+        evaluate(model, few, "validation", [node], seed=0, helper=helper)
+    with pytest.raises(AssertionError, match="in vain"):
+        evaluate(model, few, "test", [node], seed=0, helper=helper)

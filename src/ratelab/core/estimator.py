@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,13 +19,15 @@ Result = Estimate | list[Estimate]
 class Needs:
     """What an estimator asks for: labels, a likelihood, a density of the encoder, or a trained helper by name.
 
-    ``training``: it also looks at training examples, evenly spaced, as many as the split has.
+    ``training``: it also looks at ``some`` training examples, evenly spaced and as many as the split has, or at ``all`` training and
+    validation examples. ``examples``: how many the split must have.
     """
 
     labels: bool = False
     likelihood: bool = True
     helper: str | None = None
-    training: bool = False
+    training: Literal["none", "some", "all"] = "none"
+    examples: int = 1
 
 
 class Estimator(ABC):
@@ -53,7 +55,7 @@ class Estimator(ABC):
         return None
 
     def observe_training(self, model: Model, batch: Batch, noise: Noise, examples: int) -> None:
-        """Look at a batch of training examples, before any of the split that is measured; ``examples``: how many there are in all."""
+        """Look at a batch of training examples, before any of the split that is measured; ``examples``: how many a model learns from."""
         raise NotImplementedError
 
     @abstractmethod

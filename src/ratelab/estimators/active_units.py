@@ -29,7 +29,7 @@ class ActiveUnits(Estimator):
     """``active_units``: a count for each layer, top layer first. ``threshold``: of the variance; ``samples``: draws per example."""
 
     references = (Reference(BURDA16, "section 5.2"),)
-    needs = Needs(likelihood=False)
+    needs = Needs(likelihood=False, examples=2)
 
     def __init__(self, *, threshold: Annotated[float, Field(gt=0)] = 0.01, samples: Annotated[int, Field(ge=2)] = 8) -> None:
         self.threshold, self.samples = threshold, samples
@@ -59,10 +59,6 @@ class ActiveUnits(Estimator):
         for position, (means, within) in enumerate(zip(self.means, self.within, strict=True)):
             values = means.values
             n = values.shape[-1]
-            if n < 2:
-                raise UserError(
-                    "estimator 'active-units' compares examples and needs at least 2; give more data or leave it out"
-                )
             variance = values.var(-1, ddof=1) - within.values.mean(-1) / self.samples
             of = f"units of layer {len(self.means) - position} with Var_x E[z|x] > {self.threshold:g}, of {len(values)}"
             counts.append(Estimate(float((variance > self.threshold).sum()), math.nan, n, of, "estimate", COUNT))

@@ -17,7 +17,6 @@ from torch import Tensor
 from ratelab.core.batch import Batch, Noise
 from ratelab.core.codes import Codes
 from ratelab.core.critic import Critic
-from ratelab.core.errors import UserError
 from ratelab.core.estimate import Bound, Estimate
 from ratelab.core.estimator import Estimator, Needs, Result
 from ratelab.core.model import Model
@@ -43,7 +42,7 @@ class DensityRatioKL(Estimator):
     """
 
     references = (Reference(R18, "Alg. 3, App. E.2"), Reference(DONSKER83), Reference(NGUYEN10))
-    needs = Needs(likelihood=False, helper="critic of codes")
+    needs = Needs(likelihood=False, helper="critic of codes", examples=2)
 
     def __init__(
         self,
@@ -97,10 +96,6 @@ class DensityRatioKL(Estimator):
 
 def ratio_estimates(on_p: Tensor, on_q: Tensor, of: str) -> dict[str, Result]:
     """The estimates ``of`` a divergence by one critic, from its logits on codes (S,) and on draws of m(z) (R,)."""
-    if len(on_p) < 2:
-        raise UserError(
-            "estimator 'marginal-kl-ratio' needs at least 2 examples for a standard error; give more data or leave it out"
-        )
     found = mean_logit(on_p)
     return {
         "marginal_kl_ratio": Estimate(found.value, found.error, len(on_p), of=of, bound="estimate"),

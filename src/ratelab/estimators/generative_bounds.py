@@ -40,7 +40,7 @@ class GenerativeBounds(Estimator):
     """
 
     references = (Reference(A18, "App. C, D.6"),)
-    needs = Needs(helper="density", training=True)
+    needs = Needs(helper="density", training="some")
 
     def __init__(self, q: DensityOfData, *, density: str = RECIPE) -> None:
         self.q = q

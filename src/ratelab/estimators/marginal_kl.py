@@ -1,13 +1,14 @@
 """ELBO surgery: the rate splits into what the latents know of x and how far their aggregate is from m(z).
 
 R = I_e(x; z) + KL(q(z) || m(z)) (Hoffman and Johnson 2016; Rosca et al. 2018, eq. 5), with q(z) = (1/N) sum_n e(z|x_n) over the N
-examples of the split, scored at draws of it (Rosca et al. 2018, Alg. 2). For the mixture over these N examples both parts are
-exact; for the population that they were drawn from, the information is biased downwards and never above log N, the divergence
-upwards. Leaving each draw's own example out biases both the other way, so the population's values lie in between.
+examples of the split that is measured, or of training and validation together, scored at draws of it (Rosca et al. 2018, Alg. 2). For the
+mixture over these N examples both parts are exact, and R - log N <= KL <= R; for the population that they were drawn from, the
+information is biased downwards and never above log N, the divergence upwards. Leaving each draw's own example out biases both the
+other way, so the population's values lie in between, if the model did not learn from the examples.
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -28,14 +29,24 @@ class MarginalKL(Estimator):
     """``marginal_kl`` and ``information`` (their sum is the rate), each with its bound from the other side, ``..._lower``, ``..._upper``.
 
     Of the top layer in a hierarchy: below it an encoder sees more than x. ``examples``: draws of at most so many examples, chosen at
-    random, are scored, each under all N examples; ``samples``: draws of each. Standard errors are over examples.
+    random, are scored, each under all N examples; ``samples``: draws of each. Standard errors are over examples. ``over``: which N
+    examples these are: those of the ``split`` that is measured, so that the two add up to its rate, or, as in the paper, all of
+    ``train+validation``, whichever split is measured.
     """
 
     references = (Reference(R18, "eq. 5 and Alg. 2"), Reference(HOFFMAN16))
-    needs = Needs(likelihood=False)
+    needs = Needs(likelihood=False, examples=2)  # one is left out
 
-    def __init__(self, *, examples: Annotated[int, Field(ge=1)] = 10_000, samples: Annotated[int, Field(ge=1)] = 1) -> None:
-        self.samples, self.codes, self.layers = samples, Codes(examples), 1
+    def __init__(
+        self,
+        *,
+        examples: Annotated[int, Field(ge=1)] = 10_000,
+        samples: Annotated[int, Field(ge=1)] = 1,
+        over: Literal["split", "train+validation"] = "split",
+    ) -> None:
+        self.samples, self.over, self.codes, self.layers = samples, over, Codes(examples), 1
+        if over != "split":
+            self.needs = Needs(likelihood=False, training="all")
 
     def check(self, model: Model, seen: Pass) -> None:
         check_sampled(seen, "marginal-kl")
@@ -45,6 +56,15 @@ class MarginalKL(Estimator):
             raise UserError("estimator 'marginal-kl' needs the density of e(z|x) given x alone, an integral here; leave it out")
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
+        if self.over == "split":
+            self._take(model, batch, noise)
+
+    def observe_training(self, model: Model, batch: Batch, noise: Noise, examples: int) -> None:
+        self._take(model, batch, noise)
+
+    def _take(self, model: Model, batch: Batch, noise: Noise) -> None:
+        if batch.weight is not None:
+            raise UserError("estimator 'marginal-kl': training examples of this data have weights; set 'over: split'")
         seen = model(batch, noise, self.samples)
         self.layers = len(seen.layers)
         self.codes.add(seen.layers[0], batch, noise)
@@ -55,16 +75,14 @@ class MarginalKL(Estimator):
 
     def result(self) -> Mapping[str, Result]:
         codes = self.codes
-        if codes.examples < 2:
-            raise UserError(
-                "estimator 'marginal-kl' leaves one example out and needs at least 2; give more data or leave it out"
-            )
         others = codes.log_others()
         within, without = codes.log_total(others), others - np.log(codes.examples - 1)
-        layer = "" if self.layers == 1 else f" of layer {self.layers}"
+        which = "" if self.layers == 1 else f" of layer {self.layers}"
+        if self.over != "split":
+            which += f", over {codes.examples} training and validation examples"
 
         def mean(values: "np.ndarray", of: str, bound: Bound) -> Estimate:
-            return mean_of(values.mean(-1), of + layer, bound)
+            return mean_of(values.mean(-1), of + which, bound)
 
         divergence, information = "KL(q(z) || m(z))", "information I_e between x and z"
         own, marginal = codes.log_own.cpu().numpy(), codes.log_marginal.cpu().numpy()

@@ -1,6 +1,7 @@
 """What each layer's draws say about the label, by nearest neighbours (Gao et al. 2017; an option of Xiao and Bamler 2023's public code)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -33,12 +34,15 @@ class NeighbourInformation(Estimator):
         self, *, neighbours: Annotated[int, Field(ge=1)] = 5, limit: Annotated[int, Field(ge=2)] | None = 2000
     ) -> None:
         self.neighbours, self.limit = neighbours, limit
+        self.needs = replace(type(self).needs, examples=neighbours + 1)
         self.latents: list[list[Tensor]] = []
         self.labels: list[Tensor] = []
 
     def check(self, model: Model, seen: Pass) -> None:
         if not represented(seen) or seen.weights is not None:
             raise UserError("estimator 'neighbour-information' compares sampled latents, and this model has none; leave it out")
+        if self.limit is not None and self.limit <= self.neighbours:
+            raise UserError(f"estimator 'neighbour-information': limit must be more than its {self.neighbours} neighbours")
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         assert batch.y is not None
@@ -52,11 +56,6 @@ class NeighbourInformation(Estimator):
 
     def result(self) -> Mapping[str, Result]:
         labels = torch.cat(self.labels)[: self.limit].numpy()
-        if len(labels) <= self.neighbours:
-            raise UserError(
-                f"estimator 'neighbour-information' needs more examples than its {self.neighbours} neighbours, this split has"
-                f" {len(labels)}; leave it out"
-            )
         layers = [torch.cat(parts)[: self.limit].double().numpy() for parts in zip(*self.latents, strict=True)]
         return {
             "neighbour_information": [

@@ -37,7 +37,7 @@ class WassersteinCritic(Estimator):
     """
 
     references = (Reference(R18, "App. I"), Reference(DANIHELKA17))
-    needs = Needs(likelihood=False, helper="critic of samples", training=True)
+    needs = Needs(likelihood=False, helper="critic of samples", training="some", examples=2)
 
     def __init__(
         self,
@@ -92,10 +92,6 @@ class WassersteinCritic(Estimator):
 
     def _apart(self, column: Column, what: str) -> Estimate:
         examples, draws = column.values, self.on_draws.values
-        if min(len(examples), len(draws)) < 2:
-            raise UserError(
-                "estimator 'wasserstein' needs at least 2 examples for a standard error; give more data or leave it out"
-            )
         error = math.hypot(*(values.std(ddof=1) / math.sqrt(len(values)) for values in (examples, draws)))
         of = f"independent critic's score of {what} over draws of the model"
         return Estimate(float(examples.mean() - draws.mean()), error, len(examples), of=of, bound="estimate", unit=COUNT)

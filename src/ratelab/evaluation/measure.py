@@ -36,8 +36,14 @@ def built(node: Node, model: Model, helper: Helper | None) -> Estimator:
 
 
 @torch.no_grad()
-def check_estimators(model: Model, dataset: Dataset, nodes: Sequence[Node], helper: Helper | None = None) -> dict[str, str]:
-    """Name -> one line, for each of the resolved estimator ``nodes`` that cannot measure this model on this data."""
+def check_estimators(
+    model: Model,
+    dataset: Dataset,
+    nodes: Sequence[Node],
+    helper: Helper | None = None,
+    splits: Sequence[str] = ("validation", "test"),
+) -> dict[str, str]:
+    """Name -> one line, for each of the resolved estimator ``nodes`` that cannot measure this model on these splits of the data."""
     device, _ = placed(model)
     loader = Loader(dataset, dataset.test, TRIED, device=device)
     training = model.training
@@ -46,12 +52,27 @@ def check_estimators(model: Model, dataset: Dataset, nodes: Sequence[Node], help
     refused: dict[str, str] = {}
     for node in nodes:
         try:
-            if ESTIMATORS[node["name"]].target.needs.labels and loader.y is None:  # type: ignore[attr-defined]
+            needs = ESTIMATORS[node["name"]].target.needs  # type: ignore[attr-defined]
+            if needs.labels and loader.y is None:
                 raise UserError(f"estimator '{node['name']}' needs labels, and '{dataset.name}' has none; leave it out")
-            built(node, model, helper).check(model, seen)
+            _check_enough(node["name"], needs.examples, dataset, splits)  # before a helper is trained
+            estimator = built(node, model, helper)
+            _check_enough(node["name"], estimator.needs.examples, dataset, splits)  # it may depend on an option
+            estimator.check(model, seen)
         except UserError as error:
             refused[node["name"]] = str(error)
     return refused
+
+
+def _check_enough(name: str, examples: int, dataset: Dataset, splits: Sequence[str]) -> None:
+    """:class:`UserError` where a split has fewer examples than an estimator needs."""
+    for which in splits:
+        n = len(getattr(dataset, which))
+        if n < examples:
+            raise UserError(
+                f"estimator '{name}' needs at least {examples} examples, and the {which} split of '{dataset.name}' has {n};"
+                " give more data or leave it out"
+            )
 
 
 @torch.no_grad()
@@ -75,19 +96,21 @@ def evaluate(
     Raises :class:`UserError` where an estimator needs what the model or the data does not have.
     """
     model = model.to(device).eval()
-    for line in check_estimators(model, dataset, estimators, helper).values():
+    for line in check_estimators(model, dataset, estimators, helper, (which,)).values():
         raise UserError(line)
     loader = Loader(dataset, getattr(dataset, which), batch_size, device=device)
     observers: list[tuple[Estimator, LiveNoise]] = [
         (built(node, model, helper), LiveNoise.for_purpose(seed, f"evaluation/{which}/{node['name']}", device=device))
         for node in estimators
     ]
-    curious = [(estimator, noise) for estimator, noise in observers if estimator.needs.training]
-    if curious:
-        shown = spread(dataset.train, len(getattr(dataset, which)))
-        for batch in Loader(dataset, shown, batch_size, device=device).ordered():
-            for estimator, noise in curious:
-                estimator.observe_training(model, batch, noise, len(dataset.train))
+    for amount, splits in (("some", (spread(dataset.train, len(loader.x)),)), ("all", (dataset.train, dataset.validation))):
+        curious = [(estimator, noise) for estimator, noise in observers if estimator.needs.training == amount]
+        for split in splits if curious else ():
+            resample = LiveNoise.for_purpose(seed, "evaluation/training", device=device) if dataset.resampled else None
+            drawn = None if split is dataset.validation else resample
+            for batch in Loader(dataset, split, batch_size, resample=drawn, device=device).ordered():
+                for estimator, noise in curious:
+                    estimator.observe_training(model, batch, noise, len(dataset.train))
     for position, batch in enumerate(loader.ordered()):
         for estimator, noise in observers:
             estimator.observe(model, batch, noise)
