@@ -15,6 +15,7 @@ from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.errors import UserError
 from ratelab.distributions.flowed import Flowed
+from ratelab.distributions.gaussians import DiagonalGaussian
 from ratelab.encoders import ENCODERS
 from ratelab.evaluation.low_posterior import (
     GROUPS,
@@ -23,6 +24,7 @@ from ratelab.evaluation.low_posterior import (
     nearest_examples,
     numbers,
     possible,
+    worth,
 )
 from ratelab.models import MODELS
 
@@ -136,6 +138,19 @@ def test_pixels_and_groups_are_those_of_the_examples_they_name(found: dict[str, 
     assert {tuple(row) for row in found["uniform"]} <= {tuple(row) for row in both}
     clipped = np.clip(found["samples"], found["edges"][0], found["edges"][-1])
     assert (found["samples_pixels"] == np.histogram(clipped, found["edges"])[0] / clipped.size).all()
+
+
+def test_the_cost_of_an_example_is_exact_where_it_has_a_closed_form() -> None:
+    """Of a Gaussian against N(0, I): the same from any draws, and the law's own KL."""
+    exact, dataset = world(1.0, n=20)
+    model = linear_model(exact, dataset)
+    with torch.no_grad():
+        (_, once), (_, twice) = (worth(model, dataset.test.x, LiveNoise(seed)) for seed in (0, 1))
+        law = model(Batch(torch.as_tensor(dataset.test.x)), LiveNoise(0)).layers[0].encoder
+    assert isinstance(law, DiagonalGaussian)
+    truth = 0.5 * (law.loc.square() + law.scale.square() - 1 - 2 * law.log_scale).sum(-1)
+    np.testing.assert_array_equal(once, twice)
+    np.testing.assert_allclose(once, truth, atol=1e-5)
 
 
 def test_means_are_scored_as_values_that_the_data_can_take() -> None:

@@ -35,6 +35,15 @@ def test_tiles_lie_row_by_row_eight_beside_each_other() -> None:
     assert (picture[4:6, 5:8] == 0.9).all(), "the tenth, below the second"
 
 
+@pytest.mark.parametrize(("n", "rows", "columns"), [(1, 1, 1), (3, 1, 3), (8, 2, 4), (12, 2, 8), (64, 8, 8), (200, 14, 15)])
+def test_the_grids_are_as_high_as_their_pictures(n: int, rows: int, columns: int) -> None:
+    images = np.zeros((n, 1, 28, 28))
+    figure = low_posterior_grids(dict.fromkeys(("samples", "neighbours", "usual"), images))
+    height, width = figure.axes[0].images[0].get_array().shape[:2]
+    assert (height, width) == (30 * rows - 2, 30 * columns - 2)
+    assert figure.get_figheight() == pytest.approx(2.7 * height / width + 0.3)
+
+
 @pytest.mark.spec("DM64")
 def test_the_grids_show_samples_neighbours_and_usual_samples(found: dict[str, np.ndarray]) -> None:
     figure = low_posterior_grids(found)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ratelab.runs import Trained
 
 DRAWS, COUNT = 10_000, 64
-FORMAT = 1  # of the kept arrays
+FORMAT = 2  # of the kept arrays
 GROUPS = {
     "uniform": "uniformly chosen data",
     "neighbours": "nearest neighbours in the data",

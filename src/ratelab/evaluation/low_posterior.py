@@ -164,9 +164,9 @@ def possible(x: NDArray[np.floating], support: Support) -> NDArray[np.floating]:
 
 
 def worth(model: Model, x: NDArray[np.floating], noise: LiveNoise) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """D + R and R of each example (N,), nats, over the same draws."""
+    """D + R and R of each example (N,), nats: D over some draws, and R in closed form where there is one, else over the same draws."""
     seen = [model(batch, noise, DRAWS) for batch in batches(model, x)]
-    sums = [(each.rate + each.distortion).mean(0) for each in seen], [each.rate.mean(0) for each in seen]
+    sums = [(each.closed_rate + each.distortion).mean(0) for each in seen], [each.closed_rate.mean(0) for each in seen]
     return tuple(torch.cat(parts).cpu().numpy() for parts in sums)  # type: ignore[return-value]
 
 

@@ -1,5 +1,6 @@
 """Low-posterior samples: pictures of them (Rosca et al. 2018, Fig. 2, 10, 11, 15) and what they are like (Fig. 3 and 12-14)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,25 +20,27 @@ GROUPS = {
 _LOOKS = {"uniform": (GREY, "-"), "neighbours": (COLOURS[0], "-"), "samples": (COLOURS[1], (0, (4, 1.5)))}
 _PARTS = (("z ~ m(z)", GREY, "o"), ("z ~ q(z)", COLOURS[0], "s"), ("low-posterior z", COLOURS[1], "^"))
 COLUMNS, COLUMNS_OF_FEW, BINS = 8, 4, 24
+PANEL, HEADING = 2.7, 0.3  # inches: how wide a grid is, and how high the words above it
 
 
 def low_posterior_grids(found: Arrays, low: float = 0.0, high: float = 1.0) -> Figure:
     """Three grids: low-posterior samples, their nearest neighbours place by place, and usual samples; values ``low`` are black."""
     grids = {"samples": "low-posterior samples", "neighbours": "their nearest neighbours in the data", "usual": "usual samples"}
     with style():
-        figure = new_figure(8.4, 3.1)
+        pictures = {name: tiled(np.clip((found[name] - low) / (high - low), 0.0, 1.0)) for name in grids}
+        height, width = pictures["samples"].shape[:2]
+        figure = new_figure(3 * PANEL + 0.3, PANEL * height / width + HEADING)
         for axes, (name, title) in zip(figure.subplots(1, 3), grids.items(), strict=True):
-            images = np.clip((found[name] - low) / (high - low), 0.0, 1.0)
-            axes.imshow(tiled(images), interpolation="nearest", cmap="gray", vmin=0, vmax=1)
+            axes.imshow(pictures[name], interpolation="nearest", cmap="gray", vmin=0, vmax=1)
             axes.set_title(title, loc="left")
             axes.set_axis_off()
     return figure
 
 
 def tiled(images: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(n, C, H, W) in [0, 1] as one picture (H', W', 3), eight beside each other, light grey between."""
+    """(n, C, H, W) in [0, 1] as one picture (H', W', 3), eight beside each other or more of very many, light grey between."""
     n, channels, height, width = images.shape
-    columns = COLUMNS if n > COLUMNS else min(n, COLUMNS_OF_FEW)
+    columns = max(COLUMNS, math.ceil(math.sqrt(n))) if n > COLUMNS else min(n, COLUMNS_OF_FEW)
     rows = -(-n // columns)
     canvas = np.full((rows * (height + 2) - 2, columns * (width + 2) - 2, 3), 0.9)
     for i, image in enumerate(images):
