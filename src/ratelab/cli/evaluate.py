@@ -8,12 +8,13 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from ratelab.cli.options import DEFAULT_STORE, AllowCode, AsJson, Device, RunName, StoreDir, circumstances, find_run
-from ratelab.cli.progress import progress
+from ratelab.cli.progress import Report, progress
 from ratelab.cli.terminal import answer, say
 from ratelab.core.at import parted
 from ratelab.core.errors import UserError
 
 if TYPE_CHECKING:
+    from ratelab.evaluation.measure import Tick
     from ratelab.runs import Circumstances, Helpers, Recipe, Trained
     from ratelab.store import RunFolder, Store
 
@@ -249,7 +250,7 @@ def _at(
         with progress(f"run {trained.run}", batches, "batches") as report:
             asked = [node for node in asked if node["name"] not in refused]
             work = trained.model, trained.dataset, trained.recipe, betas, asked, known, under.torch_device()
-            results = add_point(folder, results, *work, lambda done, _: report(done), helper)
+            results = add_point(folder, results, *work, told(report), helper)
         if helper.used:
             results["helpers"] = {**results.get("helpers", {}), **helper.used}
             folder.write_results(results)
@@ -279,6 +280,15 @@ def _add(folder: "RunFolder", results: Results, nodes: Sequence[Node], under: "C
                 raise
             say(f"run {folder.id}: left out: {error}")
     return results
+
+
+def told(report: Report) -> "Tick":
+    """What an evaluation calls as it proceeds, for a bar."""
+
+    def tick(done: int, total: int, note: str = "") -> None:
+        report(done, note)
+
+    return tick
 
 
 def _helpers(folder: "RunFolder", trained: "Trained", under: "Circumstances") -> "Helpers":
@@ -320,7 +330,7 @@ def _measured(
                 batch_size=size,
                 device=under.torch_device(),
                 helper=helper,
-                tick=lambda done, total, report=report: report(done),  # type: ignore[misc]
+                tick=told(report),
             )
     folder.write_per_example({**folder.per_example(), **arrays})
     earlier = [each for each in results.get("measured", []) if each["name"] != node["name"]]

@@ -1,7 +1,7 @@
 """Work that goes one step after another and takes long, and somebody who may want to watch it.
 
-Drawing an image pixel after pixel happens deep inside a law, which is no place for a progress bar: the law says how far it is, and
-whoever began the work may listen.
+Drawing an image pixel after pixel happens deep inside a law, and annealing deep inside an estimator, which are no places for a progress
+bar: they say how far they are, and whoever began the work may listen.
 """
 
 from collections.abc import Callable, Iterator

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
+from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
 from ratelab.core.estimator import Estimator, Result
@@ -18,15 +19,16 @@ from ratelab.core.reference import NEAL01, WU17, Reference
 from ratelab.core.units import COUNT
 from ratelab.estimators.annealing import Annealing, sigmoid_schedule
 from ratelab.estimators.averages import Column, mean_of
+from ratelab.estimators.gathered import Gathered
 from ratelab.estimators.lacks import check_continuous, check_one_layer
-from ratelab.estimators.latent_paths import from_encoder, from_marginal, thinned
+from ratelab.estimators.latent_paths import from_encoder, from_marginal
 from ratelab.estimators.scores import Score
 
 Start = Literal["encoder", "marginal"]
 PATHS = {"encoder": from_encoder, "marginal": from_marginal}
 
 
-class AnnealedLikelihood(Estimator):
+class AnnealedLikelihood(Gathered):
     """``ais``: an upper bound on -log p(x), with ``ais_chains`` (effective, of ``chains``) and ``ais_acceptance``.
 
     ``start``: chains start at a Gaussian with the encoder's moments, or at m(z) (one layer only). ``every``: measure one example in
@@ -44,7 +46,8 @@ class AnnealedLikelihood(Estimator):
         start: Start = "encoder",
         every: Annotated[int, Field(ge=1)] = 1,
     ) -> None:
-        self.chains, self.start, self.every = chains, start, every
+        super().__init__(every)
+        self.chains, self.start = chains, start
         self.annealing = Annealing(sigmoid_schedule(temperatures), leapfrogs)
         self.bound, self.effective, self.acceptance, self.score = Column(), Column(), Column(), Score()
 
@@ -53,10 +56,7 @@ class AnnealedLikelihood(Estimator):
         if self.start == "marginal":
             check_one_layer(seen, "ais from m(z)")
 
-    def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
-        x = thinned(batch, self.every)
-        if len(x) == 0:
-            return
+    def work(self, model: Model, x: Tensor, noise: Noise) -> None:
         path = PATHS[self.start](model, x, noise)
         self.score = Score.of(model(Batch(x[:1]), noise).decoder)
         travelled = self.annealing.forward(path, self.annealing.steps(path, noise), self.chains, noise)
@@ -65,14 +65,17 @@ class AnnealedLikelihood(Estimator):
         self.acceptance.add(travelled.acceptance)
 
     def merge(self, other: Estimator) -> None:
+        super().merge(other)
         assert isinstance(other, AnnealedLikelihood)
         for name in ("bound", "effective", "acceptance"):
             getattr(self, name).merge(getattr(other, name))
 
     def per_example(self) -> Mapping[str, np.ndarray]:
+        self.finish()
         return {"ais": self.bound.values} if self.every == 1 else {}
 
     def result(self) -> Mapping[str, Result]:
+        self.finish()
         score = self.score
         return {
             "ais": mean_of(self.bound.values, of=score.evidence, bound=score.bound("upper"), why=score.why),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
+from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
 from ratelab.core.estimator import Estimator, Result
@@ -18,14 +19,15 @@ from ratelab.core.passes import Pass
 from ratelab.core.reference import HUANG20, Reference
 from ratelab.estimators.annealing import Annealing, Travelled, sigmoid_schedule
 from ratelab.estimators.averages import Column, mean_of
+from ratelab.estimators.gathered import Gathered
 from ratelab.estimators.lacks import check_continuous, check_one_layer
-from ratelab.estimators.latent_paths import from_marginal, thinned
+from ratelab.estimators.latent_paths import from_marginal
 from ratelab.estimators.scores import Score
 
 Slopes = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 
 
-class AnnealedCurve(Estimator):
+class AnnealedCurve(Gathered):
     """``annealed_rates`` and ``annealed_distortions``: one point of the decoder's curve for each slope in ``betas``.
 
     ``betas``: the slopes -dD/dR is 1 / b of; b = 1 is the model's own posterior. Options as for ``ais``; each slope is a
@@ -43,7 +45,8 @@ class AnnealedCurve(Estimator):
         leapfrogs: Annotated[int, Field(ge=1)] = 5,
         every: Annotated[int, Field(ge=1)] = 1,
     ) -> None:
-        self.betas, self.chains, self.every = betas, chains, every
+        super().__init__(every)
+        self.betas, self.chains = betas, chains
         self.journeys = [Annealing(sigmoid_schedule(temperatures, last=b), leapfrogs) for b in betas]
         self.rates = [Column() for _ in betas]
         self.distortions = [Column() for _ in betas]
@@ -53,10 +56,7 @@ class AnnealedCurve(Estimator):
         check_continuous(seen, "annealed-curve")
         check_one_layer(seen, "annealed-curve")
 
-    def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
-        x = thinned(batch, self.every)
-        if len(x) == 0:
-            return
+    def work(self, model: Model, x: Tensor, noise: Noise) -> None:
         path = from_marginal(model, x, noise)
         self.score = Score.of(model(Batch(x[:1]), noise).decoder)
         for b, journey, rates, distortions in zip(self.betas, self.journeys, self.rates, self.distortions, strict=True):
@@ -66,11 +66,13 @@ class AnnealedCurve(Estimator):
             rates.add(-found.log_mean - b * distortion)
 
     def merge(self, other: Estimator) -> None:
+        super().merge(other)
         assert isinstance(other, AnnealedCurve)
         for mine, theirs in zip((*self.rates, *self.distortions), (*other.rates, *other.distortions), strict=True):
             mine.merge(theirs)
 
     def result(self) -> Mapping[str, Result]:
+        self.finish()
         score = self.score
         side = score.bound("estimate")
         return {

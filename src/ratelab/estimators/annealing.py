@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Noise
+from ratelab.core.sequence import one_by_one
 from ratelab.estimators.hmc import Path, State, transition
 
 ACCEPTANCE = 0.8  # what step sizes aim at
@@ -55,7 +56,8 @@ class Annealing:
         state = State.at(path, path.draw(noise, chains))
         log_weight = torch.zeros_like(state.start)
         accepted: list[Tensor] = []
-        for i, b in enumerate(self.schedule[1:]):
+        for i in one_by_one(len(self.schedule) - 1):
+            b = self.schedule[i + 1]
             log_weight = log_weight + (b - self.schedule[i]) * state.log_ratio
             if i < len(steps):
                 state, rate = transition(path, state, b, steps[i], self.leapfrogs, noise)
@@ -67,7 +69,8 @@ class Annealing:
         state = State.at(path, exact)
         log_weight = torch.zeros_like(state.start)
         accepted: list[Tensor] = []
-        for i in range(len(self.schedule) - 1, 0, -1):
+        for done in one_by_one(len(self.schedule) - 1):
+            i = len(self.schedule) - 1 - done
             if i <= len(steps):
                 state, rate = transition(path, state, self.schedule[i], steps[i - 1], self.leapfrogs, noise)
                 accepted.append(rate)

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
+from torch import Tensor
 
-from ratelab.core.batch import Batch, Noise
+from ratelab.core.batch import Noise
 from ratelab.core.codes import represented
 from ratelab.core.errors import UserError
 from ratelab.core.estimator import Estimator, Result
@@ -20,12 +21,13 @@ from ratelab.core.reference import GROSSE15, WU17, Reference
 from ratelab.estimators.annealed import PATHS, Start
 from ratelab.estimators.annealing import Annealing, sigmoid_schedule
 from ratelab.estimators.averages import Column, mean_of
+from ratelab.estimators.gathered import Gathered
 from ratelab.estimators.lacks import check_continuous, check_one_layer
-from ratelab.estimators.latent_paths import joined, thinned
+from ratelab.estimators.latent_paths import joined
 from ratelab.estimators.scores import NO_LIKELIHOOD, Score
 
 
-class Bidirectional(Estimator):
+class Bidirectional(Gathered):
     """``bidirectional_upper``, ``bidirectional_lower`` and their ``bidirectional_gap``, on as many draws of the model as examples.
 
     ``every``: one draw for every so many examples. Options as for ``ais``; about twice its cost.
@@ -42,7 +44,8 @@ class Bidirectional(Estimator):
         start: Start = "encoder",
         every: Annotated[int, Field(ge=1)] = 1,
     ) -> None:
-        self.chains, self.start, self.every = chains, start, every
+        super().__init__(every)
+        self.chains, self.start = chains, start
         self.annealing = Annealing(sigmoid_schedule(temperatures), leapfrogs)
         self.upper, self.lower, self.score = Column(), Column(), Score()
 
@@ -53,11 +56,8 @@ class Bidirectional(Estimator):
         if not Score.of(seen.decoder).normalised:
             raise UserError(f"estimator 'bidirectional': {NO_LIKELIHOOD}, so nothing can be drawn from it; leave it out")
 
-    def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
-        n = len(thinned(batch, self.every))
-        if n == 0:
-            return
-        drawn = model.generate(n, noise)
+    def work(self, model: Model, x: Tensor, noise: Noise) -> None:
+        drawn = model.generate(len(x), noise)
         self.score = Score.of(drawn.decoder)
         x, exact = drawn.target, joined(represented(drawn))
         path = PATHS[self.start](model, x, noise)
@@ -67,11 +67,13 @@ class Bidirectional(Estimator):
         self.lower.add(-back.log_harmonic_mean)
 
     def merge(self, other: Estimator) -> None:
+        super().merge(other)
         assert isinstance(other, Bidirectional)
         self.upper.merge(other.upper)
         self.lower.merge(other.lower)
 
     def result(self) -> Mapping[str, Result]:
+        self.finish()
         of = f"{self.score.evidence} of the model's own draws"
         upper, lower = self.upper.values, self.lower.values
         return {

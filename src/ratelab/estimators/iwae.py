@@ -18,6 +18,7 @@ from ratelab.core.estimator import Estimator, Result
 from ratelab.core.model import Model
 from ratelab.core.passes import Pass
 from ratelab.core.reference import BURDA16, K19, Reference
+from ratelab.core.sequence import one_by_one
 from ratelab.estimators.averages import Column, mean_of
 from ratelab.estimators.lacks import check_density, check_likelihood, check_sampled
 from ratelab.estimators.latent_paths import kept_rows
@@ -51,8 +52,9 @@ class ImportanceWeighted(Estimator):
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         few = max(1, ROWS // min(self.chunk, self.samples))
-        for rows in kept_rows(batch, self.every).split(few):
-            self._bound(model, batch.pick(rows), noise)
+        parts = kept_rows(batch, self.every).split(few)
+        for part in one_by_one(len(parts)):
+            self._bound(model, batch.pick(parts[part]), noise)
 
     def _bound(self, model: Model, batch: Batch, noise: Noise) -> None:
         total, summed = batch.x.new_full((batch.size,), -torch.inf), batch.x.new_zeros(batch.size)

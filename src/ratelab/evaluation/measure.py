@@ -1,7 +1,7 @@
 """A trained model and a split of the data -> estimates with standard errors, and per-example values."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,13 +11,21 @@ from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
 from ratelab.core.estimator import Estimator, Result
 from ratelab.core.model import Model
+from ratelab.core.sequence import watched
 from ratelab.data.source import spread
 from ratelab.estimators import ESTIMATORS
 from ratelab.evaluation.latents import placed
 from ratelab.training.loader import Loader
 
 Node = dict[str, Any]
-Tick = Callable[[int, int], None]
+
+
+class Tick(Protocol):
+    """Told how many batches are done, of how many, and with a note how far the work inside the next one is."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
 Helper = Callable[[Node, Model], Model]
 """From an estimator's node and the model that it measures to the trained model it needs, where it needs one."""
 TRIED = 4
@@ -91,7 +99,7 @@ def evaluate(
     """Every estimator over every example of the split ``which``, in float32.
 
     ``estimators``: resolved nodes of the estimator table; each has a random stream of its own, so that adding one never
-    changes another. ``tick(done, total)`` is called after each batch. ``helper`` gives what estimators need trained.
+    changes another. ``tick`` is told of each batch, and of each step where one takes many. ``helper`` gives what estimators need trained.
     Returns named estimates and per-example arrays.
     Raises :class:`UserError` where an estimator needs what the model or the data does not have.
     """
@@ -111,14 +119,23 @@ def evaluate(
             for batch in Loader(dataset, split, batch_size, resample=drawn, device=device).ordered():
                 for estimator, noise in curious:
                     estimator.observe_training(model, batch, noise, len(dataset.train))
-    for position, batch in enumerate(loader.ordered()):
-        for estimator, noise in observers:
-            estimator.observe(model, batch, noise)
+    position = 0
+
+    def hear(done: int, total: int) -> None:
         if tick is not None:
-            tick(position + 1, len(loader))
+            tick(position, len(loader), f"step {done} of {total}")
+
     results: dict[str, Result] = {}
     arrays: dict[str, np.ndarray] = {}
-    for estimator, _ in observers:
-        results |= estimator.result()
-        arrays |= estimator.per_example()
+    with watched(hear):
+        for position, batch in enumerate(loader.ordered()):
+            if tick is not None:
+                tick(position, len(loader))
+            for estimator, noise in observers:
+                estimator.observe(model, batch, noise)
+        for estimator, _ in observers:
+            results |= estimator.result()
+            arrays |= estimator.per_example()
+    if tick is not None:
+        tick(len(loader), len(loader))
     return results, arrays
