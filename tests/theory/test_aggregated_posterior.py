@@ -216,7 +216,7 @@ def rows_of(x: np.ndarray, y: np.ndarray | None = None) -> Split:
     return Split(x.astype(np.float32), y)
 
 
-@pytest.mark.spec("DM07", "DM02")
+@pytest.mark.spec("DM07")
 def test_the_mixture_may_be_over_training_and_validation_examples() -> None:
     """As published: q(z) is over all of both, draws are of them, and the split that is measured plays no part."""
     exact, dataset = world(0.5, n=130)
