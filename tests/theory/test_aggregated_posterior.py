@@ -16,6 +16,8 @@ from ratelab.distributions.gaussians import DiagonalGaussian, StandardNormal
 from ratelab.divergences import mixture_density
 from ratelab.divergences.mixture_density import log_sum_others
 from ratelab.estimators import ESTIMATORS
+from ratelab.estimators.active_units import ActiveUnits
+from ratelab.estimators.averages import Column
 from ratelab.estimators.codes import Codes
 from ratelab.estimators.marginal_kl import MarginalKL
 from ratelab.evaluation import check_estimators, evaluate
@@ -185,10 +187,10 @@ def test_models_without_a_density_of_x_alone_are_refused() -> None:
     assert {"vae", "hierarchy of two", "vae, full covariance", "vae, categorical"} <= set(CODED)
 
 
-@pytest.mark.spec("DM02")
+@pytest.mark.spec("DM02", "RD29", "RD30")
 @pytest.mark.parametrize("case", CODED)
 def test_surgery_on_every_model(case: str) -> None:
-    """Rate - log N <= KL <= rate, they differ by the information, and every score is that of the law itself."""
+    """Rate - log N <= KL <= rate, they differ by the information, and every score is that of the law itself, with its own and without."""
     model, dataset = build(case)
     model.double().eval()
     x = torch.as_tensor(dataset.train.x[:12]).double() * dataset.scale
@@ -208,7 +210,11 @@ def test_surgery_on_every_model(case: str) -> None:
     rate = float((codes.log_own - codes.log_marginal).mean())
     divergence, information = found["marginal_kl"].value, found["information"].value
     assert divergence + information == pytest.approx(rate)
-    assert information <= math.log(12) + 1e-9
+    assert -4 * found["information"].stderr <= information <= math.log(12) + 1e-9
+    own = torch.eye(12, dtype=torch.bool).unsqueeze(1)
+    left_out = scores.masked_fill(own, -torch.inf).logsumexp(-1) - math.log(11)
+    assert found["information_upper"].value == pytest.approx(float((codes.log_own - left_out).mean()), abs=1e-6)
+    assert found["marginal_kl_lower"].value == pytest.approx(float((left_out - codes.log_marginal).mean()), abs=1e-6)
     assert ("of layer" in found["marginal_kl"].of) == (len(model.latent_shapes) > 1)
 
 
@@ -270,6 +276,16 @@ def test_active_units_are_those_above_the_water_level(beta: float, used: int) ->
     assert count.value == used
     assert count.unit == "1"
     assert ESTIMATORS.resolve("active-units", "e")["threshold"] == 0.01
+
+
+@pytest.mark.spec("DM62")
+def test_a_unit_is_active_above_a_hundredth_of_variance() -> None:
+    """Of what averages of eight draws vary, an eighth of the variance within an example does not count."""
+    estimator, ends = ActiveUnits(samples=8), np.array([[-1.0, 1.0]])
+    estimator.means = [Column([np.concatenate([math.sqrt(v / 2) * ends for v in (0.0101, 0.0099, 0.015, 0.5)])])]
+    estimator.within = [Column([np.array([[0.0] * 2, [0.0] * 2, [8 * 0.006] * 2, [8 * 0.4] * 2])])]
+    (count,) = estimator.result()["active_units"]
+    assert count.value == 2
 
 
 def test_active_units_are_counted_in_every_layer_and_behind_flows() -> None:

@@ -17,7 +17,7 @@ from ratelab.estimators.annealing import Annealing, sigmoid_schedule
 from ratelab.estimators.averages import mean_of
 from ratelab.estimators.hmc import State, transition
 from ratelab.estimators.latent_paths import from_encoder
-from ratelab.estimators.parzen import window_scores
+from ratelab.estimators.parzen import crosswise, window_scores
 from ratelab.evaluation import check_estimators, evaluate
 from ratelab.exact.linear_gaussian import LinearGaussianVAE
 from ratelab.models import MODELS
@@ -241,6 +241,13 @@ def test_parzen_on_a_model_that_is_a_gaussian_is_the_smoothed_gaussian() -> None
     chosen, _ = measured(model, dataset, name="parzen", samples=2000)
     each = [measured(model, dataset, name="parzen", samples=2000, sigmas=[s])[0]["parzen"].value for s in (0.05, 0.25, 1.0)]
     assert chosen["parzen"].value < min(each) + 0.02, "the width that suits the data is chosen"
+
+
+@pytest.mark.spec("IM22")
+def test_no_example_chooses_the_width_it_is_scored_with() -> None:
+    """Even examples are likeliest under the first width, odd ones under the second: each half is scored with the other's."""
+    scores = np.array([[1.0, 5.0, 2.0, 6.0], [0.0, 7.0, 0.0, 8.0]])
+    assert crosswise(scores).tolist() == [0.0, 5.0, 0.0, 6.0]
 
 
 def test_the_annealed_likelihood_is_calibrated() -> None:
