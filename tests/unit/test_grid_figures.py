@@ -1,12 +1,14 @@
 """The figures of Xiao and Bamler 2023 that are drawn of grids, and the diagram of their models."""
 
 import colorsys
+import itertools
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
@@ -19,10 +21,10 @@ from ratelab.report import grid_figures as drawn
 from ratelab.report.diagrams import GENERATE, INFER, hierarchies_diagram
 from ratelab.report.look import to_png
 from ratelab.report.marked_figure import marked_figure
-from ratelab.report.panels import RINGS
+from ratelab.report.panels import RINGS, Scored
 from ratelab.report.price_colours import colour_grid, price_colours
 from ratelab.store import Store
-from synthetic_grid import AXIS, all_scores, write_grid
+from synthetic_grid import AXIS, all_scores, estimate, write_grid
 
 GENERATION = ("inception_score", "diversity", "sharpness")
 
@@ -194,5 +196,40 @@ def test_runs_without_a_limit_leave_the_others_theirs(tmp_path: Path) -> None:
         folder.write_results(results)
     (land,) = plane(store).landscapes
     found = panels(drawn.labels_figure([(land, tasks(land, "label_information", "accuracy_knn, layer 2"))]))
-    assert len(found[3].lines[0].get_xydata()) == 8
+    others = [p.record.estimates["label_information"].value for p in land.points if "accuracy_limit" in p.record.estimates]
+    assert found[3].lines[0].get_xdata()[[0, -1]] == pytest.approx([min(others), max(others)])
     assert isinstance(land.points[0].record.estimates["psnr"], Estimate)
+
+
+def test_equal_scores_lie_in_the_middle_of_a_narrow_scale(tmp_path: Path) -> None:
+    same = {"psnr": estimate(20.0, "dB")}
+    land = plane(write_grid(tmp_path, scores=lambda rates: same, pictures=False)).landscapes[0]
+    scored = Scored.of(land, *tasks(land, "psnr"))
+    assert scored is not None
+    assert (scored.norm.vmin, scored.norm(20.0), scored.norm.vmax) == (19.0, 0.5, 21.0)
+
+
+def test_totals_are_written_on_their_lines_apart_from_runs_and_each_other(land: Landscape) -> None:
+    figure = drawn.rates_figure([(land, tasks(land, "psnr"))])
+    axes = panels(figure)[1]
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axes.texts]
+    assert len(boxes) == 6
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    runs = axes.transData.transform([[p.rates[0].value, p.rates[1].value] for p in land.points])
+    assert not any(box.contains(x, y) for box in boxes for x, y in runs)
+    for text in axes.texts:
+        assert sum(text.xy) == pytest.approx(float(text.get_text().removeprefix("R = ")), rel=1e-2)
+
+
+@pytest.mark.parametrize("points", [3, 5])
+def test_the_limit_of_accuracies_is_drawn_by_its_formula_between_the_runs(points: int, tmp_path: Path) -> None:
+    axis = tuple(np.geomspace(0.1, 10, points).tolist())
+    land = plane(write_grid(tmp_path, axis, scores=all_scores, pictures=False)).landscapes[0]
+    figure = drawn.labels_figure([(land, tasks(land, "label_information", "accuracy_knn, layer 2"))])
+    (curve,) = [line for axes in figure.axes for line in axes.lines if line.get_gid() == "limit"]
+    assert len(curve.get_xdata()) == 200
+    for x, y in zip(curve.get_xdata(), curve.get_ydata(), strict=True):
+        assert y == pytest.approx(highest_accuracy(float(x), 10), abs=1e-6)

@@ -6,6 +6,7 @@ No torch here: the page draws this bound.
 """
 
 import math
+from collections.abc import Sequence
 
 from ratelab.core.errors import UserError
 
@@ -47,6 +48,24 @@ def highest_accuracy(information: float, classes: int, entropy: float | None = N
             low = middle
         else:
             high = middle
+
+
+def labels_behind(limits: Sequence[tuple[float, float]]) -> tuple[int, float] | None:
+    """The number of classes and H[p(y)] in nats from pairs of :func:`highest_accuracy` and its information; None where they do not tell.
+
+    f(a) is linear in H[p(y)] and log(M - 1), so that two pairs of accuracies between 1/M and 1 fix both.
+
+    >>> classes, entropy = labels_behind([(i, highest_accuracy(i, 10, 2.29)) for i in (0.5, 1.0)])
+    >>> classes, round(entropy, 6)
+    (10, 2.29)
+    """
+    told = sorted({(round(a, 9), i) for i, a in limits if i > 1e-6 and a < 1 - 1e-9})
+    if len({a for a, _ in told}) < 2:
+        return None
+    (low, little), (high, much) = told[0], told[-1]
+    left, right = (i - _xlogx(a) - _xlogx(1 - a) for i, a in ((little, low), (much, high)))  # H - (1 - a) log(M - 1)
+    others = (right - left) / (high - low)
+    return round(math.exp(others)) + 1, left + (1 - low) * others
 
 
 def label_entropy(counts: list[int]) -> float:

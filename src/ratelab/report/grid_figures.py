@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from ratelab.analysis.choice import Task
 from ratelab.analysis.landscape import Landscape
 from ratelab.core.estimate import Estimate
+from ratelab.exact.accuracy import highest_accuracy, labels_behind
 from ratelab.report import panels
 from ratelab.report.look import GREY, INK, new_figure, style
 from ratelab.report.panels import Scored
@@ -18,12 +20,12 @@ Block = tuple[Landscape, Sequence[Task]]
 """A grid and the scores to draw of it."""
 ACCURACIES = ("accuracy_logistic", "accuracy_linear_svm", "accuracy_rbf_svm", "accuracy_knn")
 SHADES = "viridis"
-_BEST: dict[str, Any] = {"marker": "*", "s": 150, "color": "white", "edgecolors": INK, "linewidths": 1.0, "zorder": 5}
+_BEST: dict[str, Any] = {"marker": "*", "s": 46, "color": "white", "edgecolors": INK, "linewidths": 0.7, "zorder": 5}
 
 
 def overview_figure(blocks: Sequence[Block]) -> Figure:
     """Fig. 1: the first score as a surface, the colour of each pair of prices, where it lands in the rates, and a landscape of each
-    score with a star at the best run."""
+    score with a star, within its rings, at the run chosen for it on the validation split."""
 
     def draw(part: FigureBase, land: Landscape, scored: Sequence[Scored]) -> None:
         axes = part.add_subplot(2, 3, 1, projection="3d")
@@ -38,7 +40,7 @@ def overview_figure(blocks: Sequence[Block]) -> Figure:
             part.colorbar(panels.prices_plane(axes, each), ax=axes)
             assert each.task is not None
             axes.scatter(*panels.cell_of(land, each.task.best), **_BEST)
-            axes.set_title(f"{each.name}; star: best")
+            axes.set_title(f"{each.name}; star: best on validation")
 
     return _stacked(blocks, 10.6, 6.6, draw)
 
@@ -103,13 +105,20 @@ def _limited(axes: Axes, scored: Scored, information: dict[str, float]) -> Any:
     shown = [(p, v) for p, v in zip(scored.points, scored.values, strict=True) if p.run in information]
     found = [(information[p.run], p.record.estimates.get("accuracy_limit")) for p, _ in shown]
     limits = sorted((x, limit.value) for x, limit in found if isinstance(limit, Estimate))
-    axes.plot(*zip(*limits, strict=True), color=INK, linestyle="--", linewidth=1.0, label="f⁻¹(information)", gid="limit")
+    axes.plot(*_curve(limits), color=INK, linestyle="--", linewidth=1.0, label="f⁻¹(information)", gid="limit")
     x, colours = [information[p.run] for p, _ in shown], [p.rates[1].value for p, _ in shown]
     mapped = axes.scatter(x, [v for _, v in shown], c=colours, cmap=SHADES, s=26, zorder=3)
     axes.set_xlabel("I_q(y; z₂) (nats)")
     axes.set_ylabel(scored.name)
     axes.legend(loc="lower right")
     return mapped
+
+
+def _curve(limits: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """f^-1 by its formula from the first of the ``limits`` (information, accuracy) to the last."""
+    x = np.linspace(limits[0][0], limits[-1][0], 200).tolist()
+    labels = labels_behind(limits)
+    return (x, [highest_accuracy(each, *labels) for each in x]) if labels else ([a for a, _ in limits], [b for _, b in limits])
 
 
 def _row_of_planes(part: FigureBase, land: Landscape, scored: Sequence[Scored]) -> None:

@@ -20,7 +20,8 @@ function drawLandscape(box, land, choose) {
   const known = () => land.cells.map((cell, i) => ({ ...cell, i, value: score().values[i], text: score().texts[i] })).filter(({ value }) => value !== null);
   const range = (values) => {
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    return high > low ? [low, high] : [low, low + 1];
+    const about = high > low ? 0 : 0.05 * (Math.abs(low) || 1); // equal values lie in the middle of a scale
+    return [low - about, high + about];
   };
 
   function colour(share) {

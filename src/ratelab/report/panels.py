@@ -23,6 +23,7 @@ COLOURS = "cividis"
 HULL = "best for its rate"
 RINGS = {"VAE": INK, "beta-VAE": "#D55E00", HULL: "#AA3377"}
 UPPER, LOWER, TOTAL = "rate of the top layer R₂ (nats)", "rate of the lower layer R₁ (nats)", "total rate R (nats)"
+_PAPER: dict[str, Any] = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
 _TITLES = {
     "psnr": "PSNR",
     "label_information": "I_q(y; z₂)",
@@ -33,6 +34,7 @@ _TITLES = {
     "accuracy_knn": "accuracy, kNN",
     "fid": "FID",
 }
+CONSTANT = 0.05  # how far a scale goes to both sides of values that are all the same, as a share of them
 _DIAGONALS = 6
 
 
@@ -62,9 +64,10 @@ class Scored:
 
     @property
     def norm(self) -> Normalize:
-        """From values to places on the colour map."""
+        """From values to places on the colour map; equal values lie in its middle."""
         low, high = float(self.values.min()), float(self.values.max())
-        return Normalize(low, high if high > low else low + 1.0)
+        about = 0.0 if high > low else CONSTANT * (abs(low) or 1.0)
+        return Normalize(low - about, high + about)
 
 
 def label(task: Task | None, point: Point) -> str:
@@ -112,10 +115,13 @@ def rates_plane(axes: Axes, scored: Scored, colours: NDArray[np.float64] | None 
     """The plane of the two rates with lines of constant total rate; marks coloured by the score, or by ``colours`` (points, 3)."""
     x, y = ([p.rates[i].value for p in scored.points] for i in (0, 1))
     right, top = 1.08 * max(*x, 1e-3), 1.08 * max(*y, 1e-3)
+    taken = np.stack([np.divide(x, right), np.divide(y, top)], -1)
     for total in np.linspace(0, right + top, _DIAGONALS + 2)[1:-1]:
         axes.plot([0, total], [total, 0], color=LIGHT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-        at = min(total, right)
-        axes.annotate(f"R = {total:.3g}", (at, total - at), color=GREY, fontsize=6.5, ha="right", va="bottom", clip_on=True)
+        place = _freest(_along(total, right, top), taken)
+        taken = np.vstack([taken, place])
+        at = (float(place[0]) * right, float(place[1]) * top)
+        axes.annotate(f"R = {total:.3g}", at, color=GREY, fontsize=6.5, ha="center", va="center", bbox=_PAPER)
     look: dict[str, Any] = (
         {"c": scored.values, "cmap": COLOURS, "norm": scored.norm} if colours is None else {"c": colours, "edgecolors": GREY}
     )
@@ -127,6 +133,20 @@ def rates_plane(axes: Axes, scored: Scored, colours: NDArray[np.float64] | None 
     axes.set_xlabel(UPPER)
     axes.set_ylabel(LOWER)
     return mapped
+
+
+def _along(total: float, right: float, top: float) -> NDArray[np.float64]:
+    """(n, 2) places on the line x + y = total within the frame, as shares of its width and height, a little off its edges."""
+    x = np.linspace(max(0.0, total - top), min(total, right), 41)
+    places = np.stack([x / right, (total - x) / top], -1)
+    inside = ((places > 0.08) & (places < 0.95)).all(-1)
+    return places[inside] if inside.any() else places
+
+
+def _freest(places: NDArray[np.float64], taken: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The one of ``places`` that is farthest from its nearest neighbour in ``taken``; a label is wider than high."""
+    apart = (places[:, None] - taken) / (2.0, 1.0)
+    return np.asarray(places[np.linalg.norm(apart, axis=-1).min(1).argmax()])
 
 
 def prices_plane(axes: Axes, scored: Scored) -> Any:
