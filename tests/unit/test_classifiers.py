@@ -1,6 +1,7 @@
 """Classifiers: the networks and their counts, runs of the store that estimators ask for, and what they say about images."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,20 @@ def test_a_classifier_that_is_missing_or_of_the_wrong_shape_is_one_line(judge: A
     node = ESTIMATORS.resolve({"name": name, "classifier": "any"}, "estimators")
     with pytest.raises(UserError, match=message):
         evaluate(mirror(dataset), dataset, "test", [node], seed=0, helper=judge and (lambda *_: wrong))  # type: ignore[arg-type, return-value]
+
+
+def test_too_little_for_a_score_is_refused_before_a_classifier_is_trained() -> None:
+    """A covariance takes two examples, and every split of the draws one of them."""
+
+    def helper(*_: Any) -> Any:
+        raise AssertionError("trained in vain")
+
+    dataset = real(classes())
+    few = replace(dataset, test=Split(dataset.test.x[:1], dataset.test.y[:1]))
+    with pytest.raises(UserError, match="'fid' needs at least 2 examples, and the test split of 'stripes' has 1"):
+        evaluate(mirror(dataset), few, "test", [ESTIMATORS.resolve("fid", "e")], seed=0, helper=helper)
+    with pytest.raises(UserError, match="splits"):
+        ESTIMATORS.resolve({"name": "inception-score", "samples": 10, "splits": 11}, "e")
 
 
 CLASSIFIER = """

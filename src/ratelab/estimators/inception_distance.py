@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
 from ratelab.core.errors import UserError
-from ratelab.core.estimator import Estimator, Result
+from ratelab.core.estimator import Estimator, Needs, Result
 from ratelab.core.model import Model
 from ratelab.core.passes import Pass
-from ratelab.estimators.judged import Frechet, drawn_images
+from ratelab.estimators.judged import FEWEST, Frechet, drawn_images
 from ratelab.networks.inception_v3 import InceptionV3, read_inception
 
 CHUNK = 25  # images of 299x299 at a time: about half a gigabyte
@@ -28,7 +28,9 @@ class InceptionDistance(Estimator):
     ``weights``: the path of a safetensors file of torchvision's ``inception_v3``. Every image takes 12 GFLOP.
     """
 
-    def __init__(self, *, weights: str = "", samples: Annotated[int, Field(ge=10)] = 10_000) -> None:
+    needs = Needs(examples=2)  # for a covariance
+
+    def __init__(self, *, weights: str = "", samples: Annotated[int, Field(ge=FEWEST)] = 10_000) -> None:
         self.weights, self.samples = weights, samples
         self.network: InceptionV3 | None = None
         self.distance = Frechet()

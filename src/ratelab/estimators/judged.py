@@ -28,6 +28,7 @@ from ratelab.estimators.averages import Column, mean_of
 
 RECIPE = "xiao2023/mnist-classifier"
 CHUNK = 200  # images drawn and judged at a time
+FEWEST = 10  # draws, so that each split has one
 
 
 class Judge(Protocol):
@@ -80,8 +81,8 @@ class InceptionScore(Judged):
         judge: Judge,
         *,
         classifier: str = RECIPE,
-        samples: Annotated[int, Field(ge=10)] = 10_000,
-        splits: Annotated[int, Field(ge=2)] = 5,
+        samples: Annotated[int, Field(ge=FEWEST)] = 10_000,
+        splits: Annotated[int, Field(ge=2, le=FEWEST)] = 5,
     ) -> None:
         self.judge, self.samples, self.splits = judge, samples, splits
         self.log_probs: Tensor | None = None
@@ -137,9 +138,9 @@ class FrechetDistance(Judged):
 
     name = "fid"
     references = (Reference(X23, "public code"),)
-    needs = Needs(labels=True, helper="classifier")
+    needs = Needs(labels=True, helper="classifier", examples=2)  # for a covariance
 
-    def __init__(self, judge: Judge, *, classifier: str = RECIPE, samples: Annotated[int, Field(ge=10)] = 10_000) -> None:
+    def __init__(self, judge: Judge, *, classifier: str = RECIPE, samples: Annotated[int, Field(ge=FEWEST)] = 10_000) -> None:
         self.judge, self.samples = judge, samples
         self.distance = Frechet()
 
