@@ -118,13 +118,43 @@ def test_the_warm_up_of_a_ladder_multiplies_every_price() -> None:
         assert torch.allclose(chosen.loss(seen, {}).total, expected), epoch
 
 
+@pytest.mark.parametrize("name", ["beta", "free-bits"])
+def test_each_layer_may_warm_up_at_its_own_pace(name: str) -> None:
+    """Ten epochs for the top layer and fifty for the other, beside one that pays in full from the start."""
+    model, dataset = build("hierarchy of two")
+    batch = batch_of(dataset)
+    full = {"beta": {"beta": [0.5, 3.0]}, "free-bits": {"bits": 0.0}}[name]
+    prices = torch.tensor([0.5, 3.0] if name == "beta" else [1.0, 1.0])
+    for annealing, epoch, shares in (
+        ([10.0, 50.0], 0.0, [0.0, 0.0]),
+        ([10.0, 50.0], 5.0, [0.5, 0.1]),
+        ([10.0, 50.0], 25.0, [1.0, 0.5]),
+        ([10.0, 50.0], 50.0, [1.0, 1.0]),
+        ([0.0, 50.0], 0.0, [1.0, 0.0]),
+        ([40.0, 0.0], 30.0, [0.75, 1.0]),
+    ):
+        seen = model(Batch(batch.x, epoch=epoch), LiveNoise(0))
+        expected = seen.mean(seen.distortion) + (torch.tensor(shares) * prices * seen.mean(seen.closed_rates)).sum()
+        total = objective(name=name, **full, annealing=annealing).loss(seen, {}).total
+        assert torch.allclose(total, expected), (annealing, epoch)
+
+
+def test_bins_of_layers_share_their_warm_up() -> None:
+    deep = Setting((1, 8, 8), ((1,),) * 3, 200, 60)
+    chosen = OBJECTIVES.build({"name": "beta", "beta": 1.0, "bins": (1, 2), "annealing": (10.0, 50.0)}, deep)
+    assert chosen.annealing.tolist() == [10.0, 50.0, 50.0]
+
+
 def test_cyclical_annealing_starts_anew_in_every_cycle() -> None:
     model, dataset = build("hierarchy of two")
     chosen, batch = objective(name="beta", annealing=25.0, cycles=4), batch_of(dataset)
+    layered = objective(name="beta", annealing=[25.0, 0.0], cycles=4)
     for epoch, weight in ((0.0, 0.0), (12.5, 0.5), (30.0, 1.0), (50.0, 0.0), (62.5, 0.5), (199.0, 1.0)):
         seen = model(Batch(batch.x, epoch=epoch), LiveNoise(0))
         expected = seen.mean(seen.distortion) + weight * seen.mean(seen.closed_rate)
         assert torch.allclose(chosen.loss(seen, {}).total, expected), epoch
+        top, lower = seen.mean(seen.closed_rates)
+        assert torch.allclose(layered.loss(seen, {}).total, seen.mean(seen.distortion) + weight * top + lower), epoch
 
 
 def test_one_importance_sample_is_the_elbo_and_more_are_tighter() -> None:
@@ -156,6 +186,12 @@ def test_one_importance_sample_is_the_elbo_and_more_are_tighter() -> None:
         ({"name": "target-rate", "rate": 5.0, "weight": -1.0}, "objective.weight"),
         ({"name": "controlled-rate", "rate": [5.0, 0.0]}, "objective.rate"),
         ({"name": "free-bits", "bits": -0.1}, "objective.bits"),
+        ({"name": "free-bits", "bits": [0.5, -0.1]}, r"objective.bits.1: .*greater than or equal to 0; got -0.1"),
+        ({"name": "free-bits", "annealing": [float("inf"), 1.0]}, r"objective.annealing.0: .*finite"),
+        ({"name": "beta", "annealing": [1.0, -2.0]}, r"objective.annealing.1: .*greater than or equal to 0; got -2.0"),
+        ({"name": "beta", "annealing": float("inf")}, "objective.annealing: .*finite"),
+        ({"name": "beta", "annealing": [float("nan"), 1.0]}, r"objective.annealing.0: "),
+        ({"name": "beta", "beta": [float("inf"), 1.0]}, r"objective.beta.0: .*finite"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_where(node: dict[str, object], says: str) -> None:
@@ -177,7 +213,13 @@ def test_a_vector_of_betas_must_have_one_per_layer() -> None:
         ({"name": "geco", "rate": 2.0, "distortion": 3.0}, "either rate or distortion"),
         ({"name": "geco"}, "either rate or distortion"),
         ({"name": "free-bits", "per": "group", "size": 2}, "groups of 2 do not fill a layer of 3"),
+        ({"name": "free-bits", "bits": (1.0, 2.0, 3.0)}, "objective.bits: 3 numbers for a model of 2 layer"),
+        ({"name": "free-bits", "annealing": (1.0,)}, "objective.annealing: 1 warm-ups for a model of 2 layer"),
+        ({"name": "beta", "annealing": (1.0, 2.0, 3.0)}, r"objective.annealing: 3 warm-ups .*; give one number or 2"),
+        ({"name": "beta", "bins": (2,), "annealing": (1.0, 2.0)}, "objective.annealing: 2 warm-ups for 1 bins"),
         ({"name": "beta", "cycles": 4, "annealing": 60.0}, "4 cycles in 200 epochs"),
+        ({"name": "beta", "cycles": 4, "annealing": (0.0, 60.0)}, "4 cycles in 200 epochs"),
+        ({"name": "beta", "cycles": 4, "annealing": (0.0, 0.0)}, "4 cycles in 200 epochs"),
     ],
 )
 def test_what_does_not_fit_the_model_is_said_when_it_is_built(node: dict[str, object], says: str) -> None:

@@ -58,6 +58,29 @@ def test_free_bits_keep_every_dimension_in_use(bits: float) -> None:
     assert float(rates.min()) >= 0.9 * bits
 
 
+def two_layers(objective: dict) -> tuple[float, float]:
+    """Rates of z2 and z1|z2 in the last of ten epochs of a small hierarchy on the digits."""
+    network = {"name": "mlp", "hidden": [32]}
+    encoder, decoder = {"name": "gaussian", "network": network, "joint": [16]}, {"name": "bernoulli", "network": network}
+    model = {"name": "hierarchy", "latent_dim": [4, 4], "encoder": encoder, "decoder": decoder}
+    top, lower = trained(load("digits"), model, objective, 10, lr=1e-2, batch=64)[1]["train/rates"]
+    return top, lower
+
+
+def test_the_layer_with_the_longer_warm_up_fills_first() -> None:
+    """Each layer alone would do; what is still cheap after ten epochs is what the model has learned to use."""
+    top, lower = two_layers({"name": "beta", "annealing": [50.0, 0.0]})
+    assert top > 2 > 4 * lower
+    top, lower = two_layers({"name": "beta", "annealing": [0.0, 50.0]})
+    assert lower > 2 > 4 * top
+
+
+def test_free_bits_of_a_layer_keep_that_layer_in_use() -> None:
+    """The top layer, given up without them (the test above), ends at 0.9 of its three nats or more."""
+    top, _ = two_layers({"name": "free-bits", "bits": [3.0, 0.0], "per": "layer"})
+    assert 0.9 * 3 <= top < 6
+
+
 @pytest.mark.slow
 @pytest.mark.spec("VF55")
 def test_annealing_leaves_more_in_the_latents() -> None:

@@ -124,6 +124,30 @@ def test_any_objective_trains_in_a_stack_as_alone(case: str, name: str) -> None:
     assert_close(stacked([make(seed) for seed in range(3)]), [alone(make(seed)) for seed in range(3)])
 
 
+LAYERED: list[dict[str, list[list[float]]]] = [
+    {"beta": [[0.5, 1.0], [2.0, 0.1], [1.0, 1.0]], "annealing": [[0.0, 20.0], [10.0, 0.0], [5.0, 5.0]]},
+    {"bits": [[0.5, 0.1], [0.0, 1.0], [2.0, 0.2]], "annealing": [[0.0, 20.0], [10.0, 0.0], [5.0, 5.0]]},
+]
+
+
+@pytest.mark.parametrize("numbers", LAYERED, ids=["beta", "free-bits"])
+def test_numbers_of_layers_train_in_a_stack_as_alone(numbers: dict[str, list[list[float]]]) -> None:
+    """Prices, free bits and warm-ups, one per layer and other ones in each member; one is cut and goes on to the same bits."""
+    name = "beta" if "beta" in numbers else "free-bits"
+
+    def make(seed: int) -> Trainer:
+        options = {option: values[seed] for option, values in numbers.items()}
+        return trainer("hierarchy of two", {"name": name, **options}, seed)
+
+    whole = alone(make(1))
+    assert_close(stacked([make(seed) for seed in range(3)]), [alone(make(0)), whole, alone(make(2))])
+    head = make(1)
+    rows = [clockless(head.run_epoch()) for _ in range(4)]
+    tail = make(1)
+    tail.restore(head.save())
+    assert rows + alone(tail) == whole
+
+
 BETA = {"name": "beta", "beta": 0.5, "annealing": 10.0}
 WHOLE = {"normalise": True, "clip": 0.5, "constant": 0.5, "lr": 3e-2}
 
@@ -228,7 +252,7 @@ def test_numbers_of_the_optimiser_are_each_members_own() -> None:
     "other",
     [
         {"case": "hierarchy of one"},
-        {"objective": {**BETA, "annealing": 5.0}},
+        {"objective": {**BETA, "cycles": 2}},
         {"objective": {"name": "iwae", "samples": 2}},
         {"optimiser": {"normalise": True}},
         {"epochs": 3},
@@ -239,7 +263,13 @@ def test_members_that_differ_in_more_than_numbers_are_refused(other: dict[str, A
     first = trainer(objective=BETA)
     with pytest.raises(Unstackable, match="differ in more than numbers"):
         StackTrainer({"0": first, "1": trainer(**{"objective": BETA, **other})})
-    StackTrainer({"0": first, "1": trainer(objective={**BETA, "beta": 3.0}, seed=5)})
+    StackTrainer({"0": first, "1": trainer(objective={**BETA, "beta": 3.0, "annealing": 5.0}, seed=5)})
+
+
+def test_one_number_and_one_per_layer_are_told_apart() -> None:
+    one, each = ({"name": "free-bits", "bits": bits} for bits in (0.5, [0.5, 0.5]))
+    with pytest.raises(Unstackable, match="differ in more than numbers"):
+        StackTrainer({"0": trainer("hierarchy of two", one), "1": trainer("hierarchy of two", each)})
 
 
 def test_what_changes_in_the_forward_pass_is_refused() -> None:

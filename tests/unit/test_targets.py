@@ -135,6 +135,23 @@ def test_the_maximum_is_taken_of_batch_means_and_stops_the_gradient_below(model:
     assert top.any()
 
 
+@pytest.mark.parametrize("per", ["dimension", "group", "layer"])
+def test_each_layer_may_have_free_bits_of_its_own(model: Model, seen: Pass, per: str) -> None:
+    """The hierarchy has 2 and 3 latents; each layer's threshold lies between its groups' rates, where it has several."""
+    units = [seen.mean(layer.unit_rate.movedim(-1, 0)) for layer in seen.layers]
+    rates = [unit.sum(0, keepdim=True) for unit in units] if per == "layer" else units
+    bits = [rates[0].mean().item(), 2 * rates[1].mean().item()]
+    expected = seen.mean(seen.distortion) + sum(
+        sum(max(rate.item(), least) for rate in layer) for layer, least in zip(rates, bits, strict=True)
+    )
+    found = objective(model, name="free-bits", bits=bits, per=per).loss(seen, {})
+    assert torch.allclose(found.total, expected)
+    below = torch.cat([layer < least for layer, least in zip(rates, bits, strict=True)])
+    assert float(found.terms["share_below"]) == pytest.approx(below.float().mean().item())
+    swapped = objective(model, name="free-bits", bits=bits[::-1], per=per).loss(seen, {})
+    assert not torch.allclose(swapped.total, expected), "top layer first"
+
+
 def test_groups_of_free_bits_are_neighbouring_dimensions() -> None:
     model, dataset = build("vae")
     seen = model(batch_of(dataset), LiveNoise(0))

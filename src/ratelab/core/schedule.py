@@ -112,24 +112,6 @@ class Cooling:
 
 
 @dataclass(frozen=True)
-class Cyclical:
-    """Rises linearly from 0 to 1 in each of ``cycles`` equal parts of the training, within the first ``rise`` of the part, and
-    stays there until the next begins (Fu et al. 2019, eq. 6-7).
-
-    >>> s = Cyclical(cycles=4, rise=0.5)
-    >>> s(0, 100), s(6.25, 100), s(20, 100), s(25, 100)
-    (0.0, 0.5, 1.0, 0.0)
-    """
-
-    cycles: int = 4
-    rise: float = 0.5
-
-    def __call__(self, epoch: Any, epochs: float) -> Any:
-        length = epochs / self.cycles
-        return clamp((epoch % length) / (self.rise * length), 0.0, 1.0)
-
-
-@dataclass(frozen=True)
 class Step:
     """1 until the share ``at`` of the training is over, ``factor`` from then on.
 
