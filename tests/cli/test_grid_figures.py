@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from command_lines import Cli
 
+from ratelab.core.estimate import Estimate
 from ratelab.store import Store
 from synthetic_grid import all_scores, few_scores, write_grid
 from synthetic_store import write_run
@@ -92,6 +93,35 @@ def test_missing_scores_name_the_command_that_adds_them(cli: Cli, place: Path) -
     assert "\"ratelab evaluate runs --estimators '{name: inception-score, classifier: " in cli("figure", "generation").line()
     assert '"ratelab evaluate runs --estimators downstream" adds it' in cli("figure", "accuracies").line()
     assert not list(place.glob("*.svg"))
+
+
+def test_the_classifier_that_is_recommended_fits_the_data(cli: Cli, place: Path) -> None:
+    for data in ("svhn", "digits"):
+        write_grid(place / "runs", data=data)
+
+    def line(data: str) -> str:
+        return cli("figure", "generation", "--data", data).line()
+
+    assert "classifier: xiao2023/small-svhn-classifier}'\" adds it; xiao2023/svhn-classifier would do too" in line("svhn")
+    assert "classifier: RECIPE}'\" adds it, with the recipe of a classifier of this data" in line("digits")
+
+
+def test_who_judged_and_how_accurately_stands_beside_the_scores(cli: Cli, place: Path) -> None:
+    store = write_grid(place / "runs", scores=all_scores)
+    accuracy = Estimate(0.986, 0.0012, 10_000, of="accuracy", unit="1").to_json()
+    for folder in Store(store).runs():
+        results = folder.results() or {}
+        helper = {"run": "3f2a8c90bb11", "seed": 0, "seconds": 62.4, "accuracy": accuracy}
+        folder.write_results({**results, "helpers": {"inception-score": helper}})
+    told = "judged by run 3f2a8c90bb11, test accuracy 98.6 ± 0.1 %"
+    assert cli("frontier", "--per-task").out.count(told) == 3, "inception score, diversity, sharpness"
+    assert cli("figure", "generation").out.count(told) == 1
+    assert told in (place / "generation.svg").read_text()
+    assert told not in cli("figure", "labels").out
+    cli("report", "runs")
+    page = (place / "report.html").read_text()
+    assert page.count(f"Draws and reconstructions: {told}.") == 1
+    assert page.count(f"inception-score: {told} (seed 0, trained in 62 s)") == 9
 
 
 def test_a_grid_with_holes_is_drawn_and_its_holes_are_named(cli: Cli, place: Path) -> None:

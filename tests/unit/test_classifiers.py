@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 import torch
 
+from ratelab.analysis.helped import helped
 from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.errors import UserError
 from ratelab.core.estimate import Estimate
+from ratelab.data import DATASETS
 from ratelab.estimators import ESTIMATORS
 from ratelab.evaluation import evaluate
 from ratelab.models import MODELS
 from ratelab.models.classifier import cropped_and_flipped
 from ratelab.networks.classifiers import CLASSIFIERS
-from ratelab.runs import Circumstances, execute, expand, read_recipe, resolve
+from ratelab.runs import Circumstances, execute, expand, open_run, read_recipe, resolve
+from ratelab.runs.judges import helper_recipe, recipes_for
 from ratelab.store import Store
 
 
@@ -275,6 +278,64 @@ def test_the_classifier_is_a_run_of_the_store_trained_once_on_the_models_own_dat
     assert len(store.runs()) == 3  # two models, one classifier
     chosen = plane(store.path)
     assert {p.run: p.apart for p in chosen.apart} == {helper.id: "its distortion is of the label, not of the example"}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_accuracy_of_the_judge_stands_beside_its_scores_whether_its_recipe_asks_for_it_or_not(
+    asked: bool, tmp_path: Path
+) -> None:
+    store = Store.create(tmp_path / "runs")
+    recipe = judged(tmp_path)
+    if not asked:
+        (tmp_path / "classifier.yaml").write_text(CLASSIFIER.replace("[accuracy]", "[rate-distortion]"))
+    results = execute(recipe, store, Circumstances())
+    used = results["helpers"]["inception-score"]
+    judge = open_run(store.run(used["run"]))
+    assert ("accuracy" in (store.run(used["run"]).results() or {})["estimates"]) == asked
+    x, y = torch.as_tensor(judge.dataset.test.x).float(), judge.dataset.test.y
+    right = judge.model.log_probs(x).argmax(-1).numpy() == y  # type: ignore[operator]
+    assert used["accuracy"]["value"] == pytest.approx(right.mean())
+    assert used["accuracy"]["n"] == len(right)
+    share = f"test accuracy {100 * right.mean():.1f} ± {100 * used['accuracy']['stderr']:.1f} %"
+    (line,) = helped(results)
+    assert line.startswith(
+        f"reconstruction-accuracy, inception-score: judged by run {used['run']}, {share} (seed 0, trained in "
+    )
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    ("{name: digits, binarise: none}", "is of digits with binarise: none, the run of digits with binarise: threshold;"),
+    ("{name: mnist, binarise: round}", "is of mnist, the run of digits; name a recipe of the run's data, or one without 'data'"),
+])  # fmt: skip
+def test_a_classifier_of_other_data_is_refused_before_training(data: str, message: str, tmp_path: Path) -> None:
+    store, recipe = Store.create(tmp_path / "runs"), judged(tmp_path)
+    (tmp_path / "classifier.yaml").write_text(CLASSIFIER.replace("data: digits", f"data: {data}"))
+    with pytest.raises(UserError, match=message) as caught:
+        execute(recipe, store, Circumstances())
+    assert "\n" not in str(caught.value)
+    assert not store.runs()
+
+
+def test_a_classifier_without_data_of_its_own_takes_those_of_the_run_and_splits_are_always_the_runs(tmp_path: Path) -> None:
+    run = {"name": "digits", "limit": 200, "held_out": None, "binarise": "threshold"}
+    for written in ("", "data: {name: digits, limit: 40}", "data: digits"):
+        (tmp_path / "classifier.yaml").write_text(CLASSIFIER.replace("data: digits", written))
+        node = {"name": "fid", "classifier": str(tmp_path / "classifier.yaml")}
+        (recipe,) = (resolve({"data": run, "model": "vae"}),)
+        assert helper_recipe(recipe, node, "any", lambda _: 200).data == run
+
+
+def test_the_recipes_that_fit_some_data_are_named() -> None:
+    def fitting(**data: Any) -> list[str]:
+        return recipes_for(DATASETS.resolve(data, "data"))
+
+    assert fitting(name="mnist", binarise="round", limit=10_000) == [
+        "xiao2023/mnist-classifier",
+        "xiao2023/quick-mnist-classifier",
+    ]
+    assert fitting(name="cifar-10", batches=[1]) == ["xiao2023/cifar-10-classifier", "xiao2023/small-classifier"]
+    assert fitting(name="svhn") == ["xiao2023/small-svhn-classifier", "xiao2023/svhn-classifier"]
+    assert fitting(name="mnist") == fitting(name="digits") == []
 
 
 @pytest.mark.slow

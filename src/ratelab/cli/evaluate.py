@@ -77,13 +77,11 @@ def evaluate_command(
         raise UserError(f"no run of the store {run} could be measured")
 
     def text(out: Console) -> None:
-        from ratelab.cli.tables import estimates_table
+        from ratelab.cli.tables import print_estimates
 
         for results in found:
-            out.print(f"run {results['run']}: test split", estimates_table(results))
-            for name, used in results.get("helpers", {}).items():
-                cost = "" if used["seconds"] is None else f", trained in {used['seconds']:.0f} s"
-                out.print(f"{name}: helped by run {used['run']} (seed {used['seed']}{cost})")
+            out.print(f"run {results['run']}: test split")
+            print_estimates(results, out)
 
     answer({"schema": 1, "runs": found}, as_json, text)
 

@@ -240,12 +240,12 @@ def _inference(asked: Asked) -> Drawn:
 
 def _of_grids(name: str, *takes: str) -> Callable[[Asked], Drawn]:
     def draw(asked: Asked) -> Drawn:
-        from ratelab.cli.grid_figures import best_table, grid_figure
+        from ratelab.cli.grid_figures import grid_figure, print_best
 
         asked.only(name, "--data", *takes)
         figure, found = grid_figure(name, asked.store, asked.data, asked.score)
         records = [record for grid, tasks in found for record in grid.records(tasks)]
-        return Drawn(figure, records, lambda out: out.print(best_table(found)))
+        return Drawn(figure, records, lambda out: print_best(found, out))
 
     return draw
 

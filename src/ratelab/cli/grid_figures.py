@@ -11,6 +11,7 @@ from ratelab.core.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.console import Console
     from rich.table import Table
 
     from ratelab.analysis.choice import Task
@@ -38,9 +39,10 @@ def grid_figure(name: str, store: Path, data: str | None, score: str | None) -> 
     return draw([(grid.land, tasks) for grid, tasks in found]), found
 
 
-def best_table(found: Sequence[Shown]) -> "Table":
-    """The best run for every score of every grid, chosen on the validation split, with its score on the test split."""
+def print_best(found: Sequence[Shown], out: "Console") -> None:
+    """The best run for every score of every grid, chosen on the validation split, with its score on the test split; and who judged."""
     from ratelab.analysis.choice import prices
+    from ratelab.analysis.helped import judges
     from ratelab.cli.tables import table
 
     made = table("grid", "score", "best>", "run", "beta_2, beta_1>", "R_2, R_1 (nats)>")
@@ -50,7 +52,11 @@ def best_table(found: Sequence[Shown]) -> "Table":
             rates = ", ".join(plain(rate.value) for rate in task.best.rates)
             best = measured(task.values[task.best.run], 3)
             made.add_row(grid.title, task.name, best, task.best.run, betas, rates)
-    return made
+    out.print(made)
+    for grid, tasks in found:
+        by = judges((point.record for point in grid.land.points), [task.name for task in tasks])
+        if by:
+            out.print(f"{grid.title}: {by}")
 
 
 def wanted(name: str, grid: Grid, score: str | None) -> Sequence[str]:

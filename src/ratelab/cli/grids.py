@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ratelab.analysis.helped import JUDGED
 from ratelab.cli.terminal import say
 from ratelab.core.errors import UserError, nearest
 
@@ -19,13 +20,8 @@ TOP = ", layer 2"
 ADDED_BY = {
     **{f"accuracy_{kind}": "downstream" for kind in KINDS},
     "label_information": "label-information",
-    "inception_score": "inception-score",
-    "diversity": "inception-score",
-    "sharpness": "inception-score",
-    "reconstruction_accuracy": "reconstruction-accuracy",
-    "reconstruction_entropy": "reconstruction-accuracy",
-    "fid": "fid",
     "psnr": "psnr",
+    **JUDGED,
 }
 OF_LABELS = ("accuracy_", "label_information")
 MAKE = "make one with 'ratelab sweep xiao2023/mnist-grid@small objective.beta.0=log:0.1:10:7 objective.beta.1=log:0.1:10:7'"
@@ -70,12 +66,16 @@ class Grid:
         return f"{self.title}: fewer than three runs of the grid have '{name}'; {self._add(name)}{labels}"
 
     def _add(self, name: str) -> str:
-        estimator = ADDED_BY[name.partition(",")[0]]
-        asked, kind = estimator, ""
-        if estimator in ("inception-score", "fid", "reconstruction-accuracy"):
-            kind = " with the recipe of a classifier of this data"
-            asked = f"'{{name: {estimator}, classifier: xiao2023/mnist-classifier}}'"
-        return f'"ratelab evaluate {self.store} --estimators {asked}" adds it{kind}'
+        score = name.partition(",")[0]
+        estimator, others = ADDED_BY[score], ""
+        if score in JUDGED:
+            from ratelab.runs.judges import recipes_for
+
+            fitting = recipes_for(self.land.points[0].record.recipe["data"])
+            estimator = f"'{{name: {estimator}, classifier: {fitting[0] if fitting else 'RECIPE'}}}'"
+            others = f"; {' and '.join(fitting[1:])} would do too" if fitting[1:] else ""
+            others = others if fitting else ", with the recipe of a classifier of this data"
+        return f'"ratelab evaluate {self.store} --estimators {estimator}" adds it{others}'
 
     def record(self, point: "Point", tasks: Sequence["Task"]) -> dict[str, Any]:
         """One run as plain data: prices, rates and scores on the test split."""

@@ -26,6 +26,15 @@ def table(*headings: str, title: str | None = None) -> Table:
     return made
 
 
+def print_estimates(results: Mapping[str, Any], out: Console) -> None:
+    """:func:`estimates_table` of a run, or of one of its points, and which runs helped to measure it."""
+    from ratelab.analysis.helped import helped
+
+    out.print(estimates_table(results))
+    for line in helped(results, results.get("condition")):
+        out.print(line)
+
+
 def estimates_table(results: Mapping[str, Any]) -> Table:
     """What was measured on the test split, each with its standard error, unit, and which side of the truth it is on."""
     made = table("estimate", "value ± standard error>", "unit", "bound", "of")
@@ -66,6 +75,8 @@ def print_plane(plane: "Plane", out: Console) -> None:
 
 def print_tasks(plane: "Plane", out: Console) -> None:
     """For every score: the best run, and for a given total rate the runs on the upper hull, with the rates of their layers."""
+    from ratelab.analysis.helped import judges
+
     if not plane.tasks:
         out.print("no score beyond rate and distortion was measured; add some with 'ratelab evaluate RUN --estimators ...'")
     for task in plane.tasks:
@@ -80,6 +91,9 @@ def print_tasks(plane: "Plane", out: Console) -> None:
                 point.run, point.family, point.setting, measured(point.rate), rates, shown, "best" if point is task.best else ""
             )
         out.print(made)
+        by = judges((p.record for p in plane.shown if p.run in task.values), [task.name])
+        if by:
+            out.print(by)
         if task.missing:
             out.print(f"without this score: {', '.join(p.run for p in task.missing)}")
 

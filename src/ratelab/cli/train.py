@@ -79,8 +79,8 @@ def train_command(
 
 
 def _print(results: Mapping[str, Any], out: Console) -> None:
-    from ratelab.cli.tables import estimates_table
+    from ratelab.cli.tables import print_estimates
 
     if results["status"] != "done" or "why" in results:
         out.print(f"{results['status']}: {results.get('why', '')}")
-    out.print(estimates_table(results))
+    print_estimates(results, out)

@@ -18,7 +18,7 @@ from ratelab.core.passes import Pass
 from ratelab.core.reference import A18, C19, FU19, HIGGINS17, X23, Reference
 from ratelab.core.serving import check_prices
 from ratelab.core.target import one_per_layer, priced
-from ratelab.objectives.warm_up import Epochs, check_cycles, risen
+from ratelab.core.warm_up import Epochs, check_cycles, risen
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]

@@ -18,7 +18,7 @@ from ratelab.core.objective import Loss, Objective, Player, Setting, State
 from ratelab.core.passes import Layer, Pass
 from ratelab.core.reference import K19, KINGMA16, Reference
 from ratelab.core.target import check_rate, one_per_layer, trial
-from ratelab.objectives.warm_up import Epochs, risen
+from ratelab.core.warm_up import Epochs, risen
 
 Nats = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

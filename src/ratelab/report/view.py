@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ratelab.analysis.helped import helped, judges
+from ratelab.analysis.landscape import Landscape
 from ratelab.analysis.plane import Plane
 from ratelab.analysis.point import Point
 from ratelab.analysis.tasks import RULES
@@ -72,6 +74,16 @@ def real_bits(point: Point) -> str:
     if nominal:
         told += f"; nominal (D + R of the same examples): {nominal:.1f}, {100 * (real / nominal - 1):+.1f} %".replace("-", "−")
     return f"{told}. The first example borrows {bits['first_example_overhead_bits']} bits more, once."
+
+
+def helped_by(point: Point) -> list[str]:
+    """Which runs helped to measure this one, a line for each."""
+    return helped(point.record.results, point.record.condition)
+
+
+def judged_by(land: Landscape) -> str:
+    """Which classifiers judged the runs of a grid, and how accurate they are; empty where none did."""
+    return judges((point.record for point in land.points), [task.name for task in land.tasks])
 
 
 def _rows(key: str, value: Estimate | list[Estimate], layers: int) -> list[Row]:

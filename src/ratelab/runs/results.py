@@ -10,7 +10,8 @@ number, ``"inf"``, or null (unknown) with a ``"why"`` of its own. ``estimates`` 
 ``rates``, ``distortion`` and ``neg_elbo`` (their sum, on the same samples).
 
 A run that was measured with the help of other runs (critics, densities, classifiers) has ``"helpers"``: for each such estimator
-``{"run": id, "seed", "seconds"}``, which run helped, its seed and how long its training took.
+``{"run": id, "seed", "seconds"}``, which run helped, its seed and how long its training took; of a classifier also ``"accuracy"``, an
+estimate on the test split.
 
 A run whose model was conditioned on beta also has ``"points"``, what it is at several betas: a list of ``{"condition": {"beta": 0.5},
 "estimates", "validation"}`` by rising beta, where beta is a list, top layer first, if the layers' differ. Its own ``estimates`` are at

@@ -12,12 +12,13 @@ from ratelab.core.at import condition, parted, suffix
 from ratelab.core.dataset import Dataset
 from ratelab.core.errors import UserError
 from ratelab.core.model import Model
+from ratelab.evaluation import evaluate
 from ratelab.runs.assemble import Subject, build_model
 from ratelab.runs.circumstances import Circumstances
 from ratelab.runs.code import code_digests
-from ratelab.runs.judges import helper_recipe
+from ratelab.runs.judges import JUDGE, helper_recipe
 from ratelab.runs.recipe import Recipe, resolve
-from ratelab.runs.results import Results, recipe_document
+from ratelab.runs.results import Results, plain, recipe_document
 from ratelab.store import Busy, RunFolder, Store
 from ratelab.training import load_weights
 
@@ -97,13 +98,15 @@ def subjects(store: Path, circumstances: Circumstances) -> Subject:
 class Helpers:
     """Gives the trained helpers that estimators of one run ask for, as runs of the store; ``make`` trains one that is not there yet.
 
-    ``used``: of each estimator, the run that helped it, its seed, and the seconds its training took. Waits while another process trains
-    a helper. Raises :class:`UserError` for one that did not end well.
+    ``used``: of each estimator, the run that helped it, its seed, the seconds its training took, and of a classifier its accuracy on the
+    test split, whether its recipe asks for it or not. Waits while another process trains a helper. Raises :class:`UserError` for one
+    that did not end well.
     """
 
     def __init__(self, run: str, recipe: Recipe, store: Store, circumstances: Circumstances, make: Make) -> None:
         self.run, self.recipe, self.store, self.circumstances, self.make = run, recipe, store, circumstances, make
         self.used: dict[str, dict[str, Any]] = {}
+        self._accuracies: dict[str, dict[str, Any]] = {}
 
     def __call__(self, node: Mapping[str, Any], model: Model) -> Model:
         at = "" if model.conditioning is None else suffix(condition(model.conditioning.betas))
@@ -119,8 +122,24 @@ class Helpers:
             )
         folder = self.store.run(results["run"])
         seconds = folder.provenance().get("seconds", {}).get("training")
-        self.used[node["name"] + at] = {"run": folder.id, "seed": recipe.seed, "seconds": seconds}
-        return open_run(folder, self.circumstances).model
+        helper = open_run(folder, self.circumstances)
+        used = {"run": folder.id, "seed": recipe.seed, "seconds": seconds}
+        if recipe.model["name"] == JUDGE:
+            used["accuracy"] = self._accuracy(helper, results)
+        self.used[node["name"] + at] = used
+        return helper.model
+
+    def _accuracy(self, judge: Trained, results: Results) -> dict[str, Any]:
+        """How often a classifier is right on the test split: as its run says, else measured here."""
+        known = results["estimates"].get("accuracy") or self._accuracies.get(judge.run)
+        if known is None:
+            size, device = judge.recipe.evaluation.batch_size, self.circumstances.torch_device()
+            found, _ = evaluate(
+                judge.model, judge.dataset, "test", [{"name": "accuracy"}], judge.recipe.seed, batch_size=size, device=device
+            )
+            known = plain(found)["accuracy"]
+        self._accuracies[judge.run] = dict(known)
+        return self._accuracies[judge.run]
 
     def _made(self, recipe: Recipe) -> Results:
         while True:
