@@ -31,3 +31,15 @@ def test_the_status_of_a_store_with_runs_in_every_state(cli: Cli, store: Path, p
     assert states[folders[2].id]["state"] == "stopped"
     assert "runs: 5 run(s): 2 done, 1 running, 1 stopped, 1 failed" in text
     assert not folders[1].held()
+
+
+def test_a_long_reason_does_not_break_the_table(cli: Cli, store: Path, run_id: str) -> None:
+    folder = Store(store).run(run_id)
+    why = "the training stopped being finite in epoch 31; estimates are of the last good state"
+    folder.write_results({**(folder.results() or {}), "status": "diverged", "why": why})
+    said = cli("sweep", "--status").out
+    (row,) = [line for line in said.splitlines() if line.startswith(run_id)]
+    assert "diverged: the training stopped being…" in row
+    assert "3/3" in row
+    assert said.rstrip().endswith("--json has the reasons in full")
+    assert why in {run.get("why") for run in cli("sweep", "--status", "--json").json()["runs"]}

@@ -1,5 +1,6 @@
 """One run's folder: lock, names, and damage that is named."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from safetensors.numpy import save
 
 from ratelab.core.errors import UserError
@@ -81,6 +83,36 @@ def test_a_dead_owners_lock_is_taken_over_and_its_leavings_removed(folder: RunFo
         holder.wait()
     with folder.locked():
         assert sorted(entry.name for entry in folder.path.iterdir()) == ["lock"]
+
+
+@pytest.mark.parametrize("refused", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_store_that_may_only_be_read_tells_who_works_in_it(
+    refused: int, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_writing(lock: FileLock, *_: object, **__: object) -> None:
+        raise OSError(refused, os.strerror(refused))
+
+    with folder.locked(), monkeypatch.context() as reading:
+        reading.setattr(FileLock, "acquire", no_writing)
+        assert folder.held()
+    monkeypatch.setattr(FileLock, "acquire", no_writing)
+    assert not folder.held()
+
+
+def test_a_disk_that_does_not_say_who_holds_a_lock_is_no_answer(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(number: int) -> None:
+        def acquire(lock: FileLock, *_: object, **__: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(FileLock, "acquire", acquire)
+
+    with folder.locked():
+        pass
+    fails(errno.ENOLCK)
+    with pytest.raises(UserError, match=r"lock: no locks available"):
+        folder.held()
+    fails(errno.ENOENT)  # removed while we looked
+    assert not folder.held()
 
 
 WHOLE = save({"a": np.arange(6, dtype=np.float32).reshape(2, 3)}, {"ratelab": "{}"})

@@ -51,13 +51,13 @@ def _progress(folder: RunFolder, recipes: dict[str, Document]) -> Document:
 def _state(folder: RunFolder) -> tuple[str, str]:
     try:
         results = folder.results() or {}
+        status, why = str(results.get("status", "")), str(results.get("why", ""))
+        if status in {"done", "diverged"}:
+            return status, why
+        if folder.held():
+            return "running", ""
     except UserError as error:
         return "damaged", str(error)
-    status, why = str(results.get("status", "")), str(results.get("why", ""))
-    if status in {"done", "diverged"}:
-        return status, why
-    if folder.held():
-        return "running", ""
     return (status, why) if status == "failed" else ("stopped" if folder.exists() else "waiting", "")
 
 

@@ -1,7 +1,8 @@
 """``ratelab sweep --status``: how far a store is, asked from any machine that sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from ratelab.cli.terminal import answer
 
 MANY = 60  # runs; of more, only those that are neither over nor waiting are listed
 QUIET = ("done", "diverged", "waiting")
+WIDTH, CUT = 40, "…"  # of a reason in the table
 
 
 def show_status(store: Path, recipe: str | None, grid: Sequence[str], allow_code: bool, as_json: bool) -> None:
@@ -40,5 +42,16 @@ def _print(found: dict[str, Any], out: Console) -> None:
     made = table("run", "", "state", "epoch>", "left>")
     for run in listed:
         left = "" if run["seconds_left"] is None else f"{run['seconds_left']:.0f} s"
-        made.add_row(run["run"], run["name"], run.get("why") or run["state"], f"{run['epoch']}/{run['epochs'] or '?'}", left)
+        made.add_row(run["run"], run["name"], _state(run), f"{run['epoch']}/{run['epochs'] or '?'}", left)
     out.print(made)
+    if any(_state(run).endswith(CUT) for run in listed):
+        out.print("--json has the reasons in full")
+
+
+def _state(run: Mapping[str, Any]) -> str:
+    """A run's state and, as far as it fits into a table, the reason for it.
+
+    >>> _state({"state": "diverged", "why": "the training stopped being finite in epoch 31; estimates are of the last good state"})
+    'diverged: the training stopped being…'
+    """
+    return shorten(f"{run['state']}: {run['why']}", WIDTH, placeholder=CUT) if run.get("why") else str(run["state"])

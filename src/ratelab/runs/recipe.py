@@ -6,7 +6,7 @@ Identity is the SHA-256 of the resolved recipe and of the data's content; never 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -88,6 +88,8 @@ def resolve(given: Mapping[str, Any]) -> Recipe:
     for section, table in TABLES.items():
         node = asked(sections.get(section)) if section == "objective" else sections.get(section)
         node = DEFAULTS.get(section) if node is None else node
+        if section == "objective":
+            _check_rates(node)
         if node is None:
             raise UserError(f"{section}: this key is required, e.g. '{section}: {next(iter(table))}'")
         sections[section] = finite(table.resolve(node, section), section)
@@ -105,6 +107,29 @@ def _check_conditioning(sections: Mapping[str, Any]) -> None:
         raise UserError(f"model.conditioning: model '{name}' cannot be conditioned on beta; these can: {', '.join(able)}")
     if name is None and isinstance(evaluation, Mapping) and evaluation.get("betas") is not None:
         raise UserError("evaluation.betas: the model is of one beta; set 'model.conditioning: beta' for one model of many")
+
+
+def _check_rates(node: Any) -> None:
+    """:class:`UserError` for rates of layers where an objective takes one rate, or none, or calls them otherwise."""
+    objectives = TABLES["objective"]
+    if not isinstance(node, Mapping) or node.get("name") not in objectives:
+        return
+    name, option = node["name"], "rates" if "rates" in node else "rate"
+    if option == "rate" and not isinstance(node.get("rate"), (list, tuple)):
+        return
+    options = {each: entry.schema.model_fields.get("rate") for each, entry in objectives.items()}
+    layered = [each for each, field in options.items() if field is not None and _lists(field.annotation)]
+    if name not in layered:
+        takes = "no rate" if options[name] is None else "one rate, the total"
+        raise UserError(f"objective.{option}: '{name}' takes {takes}; one per layer, top first, take {', '.join(layered)}")
+    if option == "rates":
+        given = ", ".join(map(str, node["rates"])) if isinstance(node["rates"], (list, tuple)) else "5, 15"
+        raise UserError(f"objective.rates: '{name}' calls them rate: {{name: {name}, rate: [{given}]}}")
+
+
+def _lists(annotation: Any) -> bool:
+    """Whether an option may be a list."""
+    return any(get_origin(part) is tuple for part in get_args(annotation))
 
 
 def _evaluation(given: Any) -> Evaluation:

@@ -1,7 +1,8 @@
 """One owner for a folder at a time. The lock is the kernel's: when its owner dies it is free."""
 
+import errno
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -10,6 +11,7 @@ from ratelab.core.errors import UserError
 from ratelab.store.files import make_folder, sweep_up, writing
 
 GLANCE = 0.05  # seconds
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Busy(UserError):
@@ -37,16 +39,34 @@ def owned(folder: Path, what: str) -> Iterator[None]:
 
 
 def held(folder: Path) -> bool:
-    """Whether a live process owns a folder; looking takes the lock for an instant where nobody has it."""
-    if not (folder / "lock").is_file():
+    """Whether a live process owns a folder; looking takes the lock for an instant where nobody has it.
+
+    Raises :class:`UserError` where the disk does not say.
+    """
+    lock = folder / "lock"
+    if not lock.is_file():
         return False
-    lock = FileLock(folder / "lock", blocking=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        return True
-    except OSError:
-        return False  # a store that may only be read
-    with suppress(OSError):
-        lock.release()
+    with writing(lock):
+        try:
+            with FileLock(lock, blocking=False):
+                return False
+        except Timeout:
+            return True
+        except FileNotFoundError:  # removed since
+            return False
+        except OSError as error:
+            if error.errno not in READ_ONLY:
+                raise
+            return _held_by_others(lock)
+
+
+def _held_by_others(lock: Path) -> bool:
+    """The same in a store that may only be read: a shared lock does not ask for the right to write."""
+    import fcntl
+
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False
