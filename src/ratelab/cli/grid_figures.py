@@ -42,7 +42,7 @@ def grid_figure(name: str, store: Path, data: str | None, score: str | None) -> 
 def print_best(found: Sequence[Shown], out: "Console") -> None:
     """The best run for every score of every grid, chosen on the validation split, with its score on the test split; and who judged."""
     from ratelab.analysis.choice import prices
-    from ratelab.analysis.helped import judges
+    from ratelab.analysis.helped import JUDGED, judges
     from ratelab.cli.tables import table
 
     made = table("grid", "score", "best>", "run", "beta_2, beta_1>", "R_2, R_1 (nats)>")
@@ -54,9 +54,10 @@ def print_best(found: Sequence[Shown], out: "Console") -> None:
             made.add_row(grid.title, task.name, best, task.best.run, betas, rates)
     out.print(made)
     for grid, tasks in found:
-        by = judges((point.record for point in grid.land.points), [task.name for task in tasks])
+        judged = [task.name for task in tasks if task.name in JUDGED]
+        by = judges((point.record for point in grid.land.points), judged)
         if by:
-            out.print(f"{grid.title}: {by}")
+            out.print(f"{grid.title}: {', '.join(judged)}: {by}")
 
 
 def wanted(name: str, grid: Grid, score: str | None) -> Sequence[str]:

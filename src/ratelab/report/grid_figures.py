@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from ratelab.analysis.choice import Task
-from ratelab.analysis.helped import judges
+from ratelab.analysis.helped import JUDGED, judges
 from ratelab.analysis.landscape import Landscape
 from ratelab.core.estimate import Estimate
 from ratelab.exact.accuracy import highest_accuracy, labels_behind
@@ -146,7 +146,8 @@ def _stacked(
             holes = len(land.missing)
             empty = f"; no run for {holes} of {len(land.upper) * len(land.lower)} pairs of prices" if holes else ""
             by = judges((point.record for point in land.points), [task.name for task in tasks])
-            title = f"{land.points[0].data}: {land.family}{empty}" + (f"\n{by}" if by else "")
+            what = ", ".join(each.name for each in scored if each.task is not None and each.task.name in JUDGED)
+            title = f"{land.points[0].data}: {land.family}{empty}" + (f"\n{what}: {by}" if by else "")
             part.suptitle(title, color=INK if not holes else GREY)
         if rings:
             panels.rings_legend(figure, figure.axes[-1])
