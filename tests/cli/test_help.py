@@ -1,9 +1,9 @@
 """What a person reads before typing anything, and how fast it is there."""
 
+import resource
 import statistics
 import subprocess
 import sys
-import time
 
 import pytest
 from command_lines import Cli
@@ -59,11 +59,13 @@ def test_asking_for_help_loads_nothing_heavy(words: list[str]) -> None:
 
 
 def test_help_is_fast(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the time of its own that it takes, whatever else the machine does."""
     times = []
     for _ in range(5):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-m", "ratelab", "--help"], capture_output=True, check=True)
-        times.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     with capsys.disabled():
         print(f"\nratelab --help: median {statistics.median(times):.2f} s, fastest {min(times):.2f} s")
     assert min(times) < 1.0
