@@ -8,10 +8,14 @@ import torch
 from ratelab.core.batch import Batch
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.model import Model
+from ratelab.core.objective import Setting
 from ratelab.data import load
 from ratelab.distributions.flows import FLOWS
+from ratelab.estimators import ESTIMATORS
 from ratelab.marginals import MARGINALS
 from ratelab.models import MODELS
+from ratelab.objectives import OBJECTIVES
+from ratelab.training import OPTIMISERS, Plan, Trainer
 
 
 def binary_images(n: int = 60) -> Dataset:
@@ -329,6 +333,20 @@ def known_critic(seed: int = 0) -> tuple[Model, Dataset]:
     """A critic of two Gaussians in two dimensions."""
     dataset = load({"name": "gaussian-pair", "dimensions": 2, "n": 60, "seed": seed})
     return MODELS.build(MODELS.resolve({"name": "gaussian-critic", "layers": 1, "width": 8}, "model"), dataset), dataset
+
+
+def taught(node: dict[str, Any], model: Model, dataset: Dataset) -> Model:
+    """The helper of a resolved estimator ``node``, trained beside ``model`` on its training examples as the estimator asks."""
+    lesson = ESTIMATORS[node["name"]].target.lesson(node, len(dataset.train))  # type: ignore[attr-defined]
+    torch.manual_seed(node["seed"])
+    helper = MODELS.build(MODELS.resolve({**lesson["model"], "of": "it"}, "model"), dataset, model)
+    objective = OBJECTIVES.build(OBJECTIVES.resolve(lesson["objective"], "objective"), Setting(dataset.event_shape, (), 1, 1))
+    optimiser = OPTIMISERS.resolve(lesson["optimiser"], "optimiser")
+    trainer = Trainer(helper, objective, dataset, optimiser, Plan(**lesson["training"]), node["seed"])
+    while not trainer.done:
+        trainer.run_epoch()
+    assert trainer.status == "done"
+    return helper.eval()
 
 
 def batch_of(dataset: Dataset, n: int = 7, dtype: torch.dtype = torch.float32) -> Batch:

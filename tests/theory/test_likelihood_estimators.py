@@ -14,7 +14,6 @@ from ratelab.core.errors import UserError
 from ratelab.core.model import Model
 from ratelab.estimators import ESTIMATORS
 from ratelab.estimators.annealing import Annealing, sigmoid_schedule
-from ratelab.estimators.averages import mean_of
 from ratelab.estimators.hmc import State, transition
 from ratelab.estimators.latent_paths import from_encoder
 from ratelab.estimators.parzen import crosswise, window_scores
@@ -248,20 +247,6 @@ def test_no_example_chooses_the_width_it_is_scored_with() -> None:
     """Even examples are likeliest under the first width, odd ones under the second: each half is scored with the other's."""
     scores = np.array([[1.0, 5.0, 2.0, 6.0], [0.0, 7.0, 0.0, 8.0]])
     assert crosswise(scores).tolist() == [0.0, 5.0, 0.0, 6.0]
-
-
-def test_the_annealed_likelihood_is_calibrated() -> None:
-    """z-scores of 200 data sets of 50 against the expected evidence: no bias that shows, and honest standard errors."""
-    exact, dataset, model = bad_encoder(n=10000)
-    _, arrays = measured(model, dataset, name="ais", chains=4, temperatures=30, leapfrogs=3)
-    expected = 0.5 * float(
-        torch.logdet(2 * math.pi * exact.model_covariance)
-        + torch.trace(torch.linalg.solve(exact.model_covariance, exact.covariance))
-    )
-    found = [mean_of(values, "nll") for values in arrays["ais"].reshape(200, 50)]
-    scores = [(each.value - expected) / each.stderr for each in found]
-    assert 0.85 < np.std(scores) < 1.15
-    assert abs(np.mean(scores)) < 0.5
 
 
 def states_world() -> tuple[Model, Dataset]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from toys import taught
 
 from ratelab.core.batch import Batch, LiveNoise, Noise
 from ratelab.core.dataset import Dataset, Split, Support
@@ -20,7 +21,6 @@ from ratelab.models import MODELS
 from ratelab.objectives import OBJECTIVES
 from ratelab.runs import Circumstances, execute, from_mapping, single
 from ratelab.store import Store
-from ratelab.training import OPTIMISERS, Plan, Trainer
 
 OPTIONS = {
     "network": {"name": "mlp", "hidden": [32, 32], "activation": "leaky-relu"},
@@ -56,17 +56,9 @@ class Generator(torch.nn.Module):
 def scores(shift: float, seed: int = 0) -> dict[str, Any]:
     dataset, model = table(), Generator(shift)
     node = ESTIMATORS.resolve({"name": "wasserstein", **OPTIONS, "seed": seed}, "e")
-    lesson = ESTIMATORS["wasserstein"].target.lesson(node, len(dataset.validation))  # type: ignore[attr-defined]
-    torch.manual_seed(seed)
-    critic = MODELS.build(MODELS.resolve({**lesson["model"], "of": "it"}, "m"), dataset, model)
     swapped = Dataset("normal", Support.REAL, dataset.validation, dataset.train, dataset.test)
-    objective = OBJECTIVES.build(OBJECTIVES.resolve(lesson["objective"], "o"), Setting((2,), (), 1, 1))
-    optimiser = OPTIMISERS.resolve(lesson["optimiser"], "o")
-    trainer = Trainer(critic, objective, swapped, optimiser, Plan(**lesson["training"]), seed)
-    while not trainer.done:
-        trainer.run_epoch()
-    assert trainer.status == "done"
-    return evaluate(model, dataset, "test", [node], seed=seed, helper=lambda *_: critic.eval())[0]  # type: ignore[arg-type]
+    critic = taught(node, model, swapped)  # type: ignore[arg-type]
+    return evaluate(model, dataset, "test", [node], seed=seed, helper=lambda *_: critic)[0]  # type: ignore[arg-type]
 
 
 @pytest.mark.spec("DM14")

@@ -100,10 +100,14 @@ class LabelInformation(Estimator):
 
 
 def accuracy_limit(information: Estimate, counts: list[int], of: str) -> Estimate:
-    """f^-1 of an information about labels that come ``counts`` times each: the most that a classifier can be right."""
+    """f^-1 of an information about labels that come ``counts`` times each: the most that a classifier can be right.
+
+    An estimate below 0 counts as 0, which every information is at least. The standard error is the larger of the steps that one of the
+    information's makes, up or down: f^-1 is flat beyond both ends.
+    """
     entropy, classes = label_entropy(counts), len(counts)
     if classes < 2:
         return Estimate(1.0, 0.0, information.n, of=of, bound="upper", unit=COUNT)
-    limit = highest_accuracy(information.value, classes, entropy)
-    above = highest_accuracy(information.value + information.stderr, classes, entropy)
-    return Estimate(limit, above - limit, information.n, of=of, bound="upper", unit=COUNT)
+    nats, error = max(information.value, 0.0), information.stderr
+    limit, above, below = (highest_accuracy(nats + step, classes, entropy) for step in (0.0, error, -error))
+    return Estimate(limit, max(above - limit, limit - below), information.n, of=of, bound="upper", unit=COUNT)
