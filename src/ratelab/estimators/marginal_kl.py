@@ -29,8 +29,9 @@ class MarginalKL(Estimator):
     """``marginal_kl`` and ``information`` (their sum is the rate), each with its bound from the other side, ``..._lower``, ``..._upper``.
 
     Of the top layer in a hierarchy: below it an encoder sees more than x. ``examples``: draws of at most so many examples, chosen at
-    random, are scored, each under all N examples; ``samples``: draws of each. Standard errors are over examples. ``over``: which N
-    examples these are: those of the ``split`` that is measured, so that the two add up to its rate, or, as in the paper, all of
+    random, are scored, each under all N examples; ``samples``: draws of each. Standard errors are over examples, and too
+    small for a divergence within a few of them of 0, where the first-order error that they are of vanishes. ``over``: which N examples
+    these are: those of the ``split`` that is measured, so that the two add up to its rate, or, as in the paper, all of
     ``train+validation``, whichever split is measured.
     """
 
