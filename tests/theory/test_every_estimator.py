@@ -32,6 +32,7 @@ from ratelab.core.estimator import Estimator
 from ratelab.core.passes import Layer, Pass
 from ratelab.distributions.gaussians import DiagonalGaussian, StandardNormal
 from ratelab.estimators import ESTIMATORS
+from ratelab.estimators.judged import InceptionScore
 from ratelab.exact import gaussians
 from ratelab.models import MODELS
 
@@ -258,6 +259,36 @@ def marginal_kl(models: int, near: bool) -> Iterator[Numbers]:
         }
 
 
+def joint_marginal_kl(models: int, near: bool) -> Iterator[Numbers]:
+    """Two layers about one x ~ N(shift, spread^2): together they are a Gaussian of the covariance spread^2 + diag(width^2).
+
+    That many times over where only sides are looked at, so that the sum is less skewed.
+    """
+    examples, times = (300, 1) if near else (150, 6)
+    for seed in range(models):
+        stream = np.random.default_rng((seed, 3 + near))
+        low, high = (0.7, 1.2) if near else (0.6, 1.6)
+        widths, spread = stream.uniform(low, high, 2), uniform(stream, 0.3, 0.6 if near else 1.5)
+        shift = uniform(stream, 0.7, 1.5)
+        x = torch.as_tensor(stream.normal(shift, spread, (examples, times)))
+        estimator = made("joint-marginal-kl")
+        estimator.observe(Coded(*widths), Batch(x), noise(seed))
+        found, numbers = estimator.result(), {}
+        for i in range(2):
+            own = widths[: i + 1] ** 2
+            covariance = spread**2 + np.diag(own)
+            volume = np.linalg.slogdet(covariance)[1]
+            divergence = 0.5 * times * (np.trace(covariance) + (i + 1) * (shift**2 - 1) - volume)
+            information = 0.5 * times * (volume - np.log(own).sum())
+            numbers |= {
+                f"{name} {i}": exactly(found[name][i], divergence) for name in ("joint_marginal_kl", "joint_marginal_kl_lower")
+            }
+            numbers |= {
+                f"{name} {i}": exactly(found[name][i], information) for name in ("joint_information", "joint_information_upper")
+            }
+        yield numbers
+
+
 class Parabola:
     """a + b v + c v^2 of a single value: as a critic, or as the log-density of a Gaussian; its mean under one, and of its exponential."""
 
@@ -434,13 +465,13 @@ class Judge:
 def inception_score(models: int, near: bool) -> Iterator[Numbers]:
     """Eight kinds of draws, equally often, one of two classes more than the other: where they are even, diversity is at its largest.
 
-    Forty splits: the spread over five has a heavy-tailed t of its own.
+    Forty splits, more than a recipe may ask for: the spread over five has a heavy-tailed t of its own.
     """
     for seed in range(models):
         logits = torch.randn(8, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
         table = (logits + torch.tensor([1.5, 0.0])).log_softmax(-1)
         model = Draws(lambda noise, n: (8 * noise.uniform((n, 1))).floor())
-        estimator = made("inception-score", Judge(table), samples=20_000, splits=40)
+        estimator = InceptionScore(Judge(table), samples=20_000, splits=40)
         estimator.observe(model, Batch(torch.zeros(1, 1)), noise(seed))
         found, probs = estimator.result(), table.exp()
         mean = probs.mean(0)
@@ -663,6 +694,7 @@ CASES: dict[str, Case] = {
     ),
     "parzen": Case(parzen),
     "marginal-kl": Case(marginal_kl, sided=True),
+    "joint-marginal-kl": Case(joint_marginal_kl, sided=True),
     "marginal-kl-ratio": Case(density_ratio, sided=True, without={"marginal_kl_draws": DRAWS_LEFT}),
     **{name: Case(density_model(name), sided=True) for name in ("marginal-kl-gmm", "marginal-kl-maf", "marginal-kl-lstm")},
     "active-units": Case(active_units),

@@ -13,14 +13,13 @@ from torch import Tensor
 from toys import build
 
 from ratelab.analysis.plane import plane
-from ratelab.core.batch import Batch, LiveNoise, Noise
+from ratelab.core.batch import Batch, Noise
 from ratelab.core.dataset import Split
 from ratelab.core.errors import UserError
 from ratelab.core.estimator import Result
 from ratelab.core.passes import Layer
 from ratelab.distributions.gaussians import DiagonalGaussian, StandardNormal
 from ratelab.estimators import ESTIMATORS
-from ratelab.estimators.density_models import MixtureKL
 from ratelab.estimators.density_ratio import ratio_estimates
 from ratelab.evaluation import check_estimators, evaluate
 from ratelab.evaluation.foreign import measure
