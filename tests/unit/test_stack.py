@@ -124,6 +124,13 @@ def test_any_objective_trains_in_a_stack_as_alone(case: str, name: str) -> None:
     assert_close(stacked([make(seed) for seed in range(3)]), [alone(make(seed)) for seed in range(3)])
 
 
+def test_capacities_that_open_at_other_paces_train_in_a_stack_as_alone() -> None:
+    def make(seed: int) -> Trainer:
+        return trainer("vae", {"name": "capacity", "rate": 2.0 + seed, "opening": [0.2, 0.5, 1.0][seed]}, seed)
+
+    assert_close(stacked([make(seed) for seed in range(3)]), [alone(make(seed)) for seed in range(3)])
+
+
 LAYERED: list[dict[str, list[list[float]]]] = [
     {"beta": [[0.5, 1.0], [2.0, 0.1], [1.0, 1.0]], "annealing": [[0.0, 20.0], [10.0, 0.0], [5.0, 5.0]]},
     {"bits": [[0.5, 0.1], [0.0, 1.0], [2.0, 0.2]], "annealing": [[0.0, 20.0], [10.0, 0.0], [5.0, 5.0]]},

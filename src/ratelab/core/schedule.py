@@ -33,21 +33,6 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Linear:
-    """Rises (or falls) linearly from ``start`` at epoch 0 to 1 at epoch ``over``, constant after (KL annealing).
-
-    >>> Linear(over=10)(5.0, 200)
-    0.5
-    """
-
-    over: float
-    start: float = 0.0
-
-    def __call__(self, epoch: Any, epochs: float) -> Any:
-        return self.start + (1.0 - self.start) * clamp(epoch / self.over, 0.0, 1.0)
-
-
-@dataclass(frozen=True)
 class ConstantThenLinear:
     """1 until ``constant`` of the training is over, then linearly to 0 at its end (Alemi et al. 2018, App. F.4).
 

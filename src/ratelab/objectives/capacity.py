@@ -11,8 +11,8 @@ from ratelab.core.model import Model
 from ratelab.core.objective import Loss, Objective, Player, Setting, State
 from ratelab.core.passes import Pass
 from ratelab.core.reference import BURGESS18, Reference
-from ratelab.core.schedule import Linear
 from ratelab.core.target import check_rate, missed
+from ratelab.core.warm_up import risen
 from ratelab.objectives.target import Nats, Weight
 
 
@@ -25,6 +25,7 @@ class Capacity(Objective):
     references = (Reference(BURGESS18, "eq. 8"),)
     rate: Tensor
     weight: Tensor
+    opening: Tensor
 
     def __init__(
         self,
@@ -37,14 +38,15 @@ class Capacity(Objective):
         super().__init__()
         self.hyper("rate", rate)
         self.hyper("weight", weight)
-        self.epochs, self.schedule = setting.epochs, Linear(opening * setting.epochs)
+        self.hyper("opening", opening)
+        self.epochs = setting.epochs
 
     def players(self, model: Model) -> tuple[Player, ...]:
         check_rate(model, "capacity", targets=[float(self.rate)])
         return super().players(model)
 
     def loss(self, seen: Pass, state: State) -> Loss:
-        capacity = self.rate * self.schedule(seen.batch.epoch, self.epochs)
+        capacity = self.rate * risen(self.opening * self.epochs, seen.batch.epoch, self.epochs)
         gap = seen.mean(seen.closed_rate) - capacity
         terms = {"capacity": capacity, "target_gap": gap.detach()}
         return Loss(seen.mean(seen.distortion) + self.weight * gap.abs(), terms, state)
