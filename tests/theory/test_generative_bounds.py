@@ -125,7 +125,7 @@ def recipe(place: Path, density: str, **model: Any) -> Any:
 
 
 DENSITY = (
-    "{data: static-mnist, model: {name: density, law: {name: gated-pixelcnn, features: 4, layers: 1}}, objective: beta, "
+    "{data: digits, model: {name: density, law: {name: gated-pixelcnn, features: 4, layers: 1}}, objective: beta, "
     "training: {epochs: 2, batch_size: 20}}"
 )
 
