@@ -48,14 +48,14 @@ def assert_ordered(model: Model, dataset: Dataset) -> float:
     rows = []
     for seed in range(REPEATS):
         found = {}
-        for name, parts in (("marginal-kl", ()), (MIXTURE["name"], (density,))):
+        for name, parts in (("marginal-kl", ()), (MIXTURE["name"], (density,)), ("rate-distortion", ())):
             estimator = ESTIMATORS.build(ESTIMATORS.resolve(name, "e"), *parts)
             with torch.no_grad():
                 estimator.observe(model, Batch(x), LiveNoise(seed))
             found |= estimator.result()
-        rows.append([found[name].value for name in ("marginal_kl_gmm", "marginal_kl", "information")])
-    learnt, divergence, information = np.array(rows).T
-    rate = divergence + information
+        values = [found[name].value for name in ("marginal_kl_gmm", "marginal_kl", "information")]
+        rows.append([*values, found["rates"][0].value])
+    learnt, divergence, information, rate = np.array(rows).T
 
     def below(low: np.ndarray, high: np.ndarray) -> bool:
         gap = high - low

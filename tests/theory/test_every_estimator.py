@@ -32,6 +32,7 @@ from ratelab.core.estimator import Estimator
 from ratelab.core.passes import Layer, Pass
 from ratelab.distributions.gaussians import DiagonalGaussian, StandardNormal
 from ratelab.estimators import ESTIMATORS
+from ratelab.estimators.averages import mean_of
 from ratelab.estimators.judged import InceptionScore
 from ratelab.exact import gaussians
 from ratelab.models import MODELS
@@ -159,7 +160,7 @@ curve = known_to(lambda worlds: [(best.rate, best.distortion) for best in channe
 
 
 def annealed_curve(worlds: Worlds, i: int, found: Mapping[str, Any]) -> Numbers:
-    """Each slope's rate and distortion; their weighted sum, which is above the curve, is looked at below."""
+    """Each slope's rate and distortion, of which alone neither side is known."""
     numbers = {}
     for at, (rates, distortions) in enumerate(curve(worlds)):
         numbers[f"annealed_rates {SLOPES[at]}"] = exactly(found["annealed_rates"][at], rates[i])
@@ -779,3 +780,16 @@ def test_bounds_of_a_thousand_random_models_are_on_their_side(name: str) -> None
         z = scores(known) * (1 if known[0][0].bound == "upper" else -1)
         assert z.min() > -4, key
         assert z.mean() > -4 / math.sqrt(RANDOM), key
+
+
+def test_a_thousand_annealed_points_lie_above_their_curve() -> None:
+    """R + b D is above the curve's on average, well above it after a journey of four temperatures."""
+    for n, k in SHAPES:
+        worlds = Worlds(random_worlds(RANDOM // len(SHAPES), n, k, seed=n, near=False))
+        rough = made("annealed-curve", betas=SLOPES, chains=2, temperatures=4, leapfrogs=1)
+        with torch.no_grad():
+            rough.observe(worlds, worlds.data(60, seed=1), noise(2))
+        for i, one in enumerate(shares(rough, worlds.models)):
+            for at, (rates, distortions) in enumerate(curve(worlds)):
+                found = mean_of(one.rates[at].values + SLOPES[at] * one.distortions[at].values, "R + b D", "upper")
+                assert found.value - float(rates[i] + SLOPES[at] * distortions[i]) > -4 * found.stderr
