@@ -139,6 +139,16 @@ def test_tables_have_no_pictures_but_arrays(cli: Cli, place: Path) -> None:
     assert cli("sample", run, "-o", "p.npz").code == 0
 
 
+def test_a_model_without_latents_has_nothing_to_encode(cli: Cli, place: Path) -> None:
+    density = "{name: density, law: {name: gated-pixelcnn, features: 2, layers: 1}}"
+    run = cli("train", "digits/vae", f"model={density}", "training.epochs=1", "--json").json()["run"]
+    for command in ("encode", "interpolate"):
+        said = cli(command, run, "-o", "out.npz")
+        assert said.code == 2
+        assert "this model has no latents" in said.err
+        assert not (place / "out.npz").exists()
+
+
 def test_a_failed_write_leaves_the_old_file(cli: Cli, run_id: str, place: Path) -> None:
     (place / "s.npz").write_text("old")
     assert cli("sample", run_id, "-n", "0", "-o", "s.npz").code == 2

@@ -208,6 +208,11 @@ def active_units(models: int, near: bool) -> Iterator[Numbers]:
         yield {"active_units": exactly(one.result()["active_units"][0], count)}
 
 
+def posterior_variance(worlds: Worlds, i: int, found: Mapping[str, Any]) -> Numbers:
+    variances = worlds.exact.encoder_covariance.diagonal(dim1=-2, dim2=-1)
+    return {"posterior_variance": exactly(found["posterior_variance"][0], variances[i].mean())}
+
+
 # Codes: laws N(loc_n, s^2 I) of z given each of N examples, against m = N(0, I).
 
 
@@ -699,6 +704,7 @@ CASES: dict[str, Case] = {
     "marginal-kl-ratio": Case(density_ratio, sided=True, without={"marginal_kl_draws": DRAWS_LEFT}),
     **{name: Case(density_model(name), sided=True) for name in ("marginal-kl-gmm", "marginal-kl-maf", "marginal-kl-lstm")},
     "active-units": Case(active_units),
+    "posterior-variance": Case(in_worlds(posterior_variance, lambda: made("posterior-variance"), 60)),
     "generative-information": Case(in_worlds(generative_information, lambda: made("generative-information"), 1000), sided=True),
     "generative-bounds": Case(generative_bounds, sided=True),
     "wasserstein": Case(wasserstein),

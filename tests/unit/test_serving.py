@@ -40,7 +40,7 @@ def refusal(case: str, name: str, **options: object) -> str:
     return str(caught.value)
 
 
-FREE_OF_RATE = {"vim", "denoising"}  # serve a deterministic encoder; 'denoising' where its beta is 0
+FREE_OF_RATE = {"vim", "adversarial-autoencoder", "denoising"}  # serve a deterministic encoder; 'denoising' where its beta is 0
 OF_CRITICS = {"discrimination", "wasserstein"}
 
 
@@ -64,7 +64,10 @@ def test_a_price_of_nought_leaves_out_a_rate_that_is_missing() -> None:
         assert objective(model, name, beta=0.0).players(model)
 
 
-ENUMERATED = ("sticking-the-landing", "doubly-reparameterised", "score-function", "nvil", "vimco", "muprop", "infovae", "vim")
+ENUMERATED = (
+    "sticking-the-landing", "doubly-reparameterised", "score-function", "nvil", "vimco", "muprop", "infovae", "vim",
+    "adversarial-autoencoder",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("case", ["tables", "toy"])
@@ -102,6 +105,8 @@ def test_a_draw_that_was_moved_has_no_law_of_its_own(name: str) -> None:
         ("hamiltonian", "free-bits", {}, "set per: layer"),
         ("tables", "denoising", {}, "a state's index"),
         ("bottleneck", "mcmc-em", {}, "scores labels alone"),
+        ("vae, categorical", "adversarial-autoencoder", {}, "matches real-valued codes"),
+        ("invertible", "adversarial-autoencoder", {}, "has no latents"),
         ("vae", "denoising", {"corruption": "mask", "level": 1.5}, "a mask takes is at most 1; got 1.5"),
     ],
 )

@@ -213,6 +213,11 @@ GAO17 = _paper(
     "Estimating Mutual Information for Discrete-Continuous Mixtures", "Advances in Neural Information Processing Systems", 2017,
     "Gao et al.",
 )  # fmt: skip
+MAKHZANI15 = _paper(
+    "makhzani2015adversarial", "article",
+    "Makhzani, Alireza and Shlens, Jonathon and Jaitly, Navdeep and Goodfellow, Ian and Frey, Brendan",
+    "Adversarial Autoencoders", "arXiv:1511.05644", 2015, "Makhzani et al.",
+)  # fmt: skip
 GULRAJANI17 = _paper(
     "gulrajani2017improved", "inproceedings",
     "Gulrajani, Ishaan and Ahmed, Faruk and Arjovsky, Martin and Dumoulin, Vincent and Courville, Aaron",

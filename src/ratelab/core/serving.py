@@ -1,5 +1,7 @@
 """What a model must offer for an objective to serve it: found by a trial pass, said before training starts."""
 
+import math
+
 from torch import Tensor
 
 from ratelab.core.errors import UserError
@@ -23,6 +25,15 @@ def check_drawn(model: Model, objective: str) -> None:
         raise UserError(
             f"objective '{objective}' works with draws of the latents, but this model sums over all of them exactly; use 'beta'"
         )
+
+
+def check_real_codes(model: Model, objective: str) -> None:
+    """:class:`UserError` where the top layer's codes are no real-valued vectors through which a gradient reaches the encoder."""
+    seen = trial(model)
+    if not seen.layers:
+        raise UserError(f"objective '{objective}' matches the codes of a model to its marginal, and this model has no latents")
+    if math.isfinite(seen.top.marginal.capacity):
+        raise UserError(f"objective '{objective}' matches real-valued codes, and this model's are discrete; use 'beta'")
 
 
 def check_laws(model: Model, objective: str) -> None:

@@ -21,6 +21,7 @@ from ratelab.estimators.label_information import LabelInformation
 from ratelab.estimators.marginal_kl import MarginalKL
 from ratelab.estimators.neighbour_information import NeighbourInformation
 from ratelab.estimators.parzen import ParzenWindow
+from ratelab.estimators.posterior_variance import PosteriorVariance
 from ratelab.estimators.psnr import Psnr
 from ratelab.estimators.rate_distortion import RateDistortion
 from ratelab.estimators.wasserstein import WassersteinCritic
@@ -41,6 +42,7 @@ ESTIMATORS = Table(
         "marginal-kl-lstm": LstmKL,
         "joint-marginal-kl": JointMarginalKL,
         "active-units": ActiveUnits,
+        "posterior-variance": PosteriorVariance,
         "generative-information": GenerativeInformation,
         "generative-bounds": GenerativeBounds,
         "wasserstein": WassersteinCritic,

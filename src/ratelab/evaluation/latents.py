@@ -49,6 +49,8 @@ def modes(model: Model) -> Noise:
 @torch.no_grad()
 def encode(model: Model, x: Floats, seed: int | None = None) -> list[Floats]:
     """One (N, \\*event_l) array per layer, top first: the mode of each layer given the modes above, or draws with a ``seed``."""
+    if not model.latent_shapes:
+        raise UserError("this model has no latents: there is nothing to encode and no path between two examples")
     model.eval()
     noise = modes(model) if seed is None else live(model, seed, "encode")
     rows = [[layer.z[0] for layer in model(batch, noise).layers if not layer.auxiliary] for batch in batches(model, x)]

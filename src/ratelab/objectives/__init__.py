@@ -1,6 +1,7 @@
 """Objectives: what is minimised, and by which players. One idea per file."""
 
 from ratelab.core.table import Table
+from ratelab.objectives.adversarial_autoencoder import AdversarialAutoencoder
 from ratelab.objectives.beta import Beta
 from ratelab.objectives.beta_tc import BetaTC
 from ratelab.objectives.capacity import Capacity
@@ -45,6 +46,7 @@ OBJECTIVES = Table(
         "renyi": Renyi,
         "infovae": InfoVae,
         "vim": Vim,
+        "adversarial-autoencoder": AdversarialAutoencoder,
         "beta-tc": BetaTC,
         "map": MaximumAPosteriori,
         "weight-posterior": WeightPosterior,

@@ -220,7 +220,12 @@ class Trainer:
         self.load_full_state(*checkpoint.from_bytes(blob, what), what)
 
     def load_full_state(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], what: str) -> None:
-        """The inverse of :meth:`full_state`; ``what`` names the source in the error for a state of another model."""
+        """The inverse of :meth:`full_state`; ``what`` names the source in the error for a state of another model or device."""
+        if any(f"stream/{n}" in tensors and len(tensors[f"stream/{n}"]) != len(s.state()) for n, s in self.streams.items()):
+            raise UserError(
+                f"{what} was made on another device than '{self.device.type}', whose random draws are others; continue it there,"
+                " or delete the run's folder and train it again"
+            )
         try:
             self.model.load_state_dict(checkpoint.below("model", tensors))
             self.objective.load_state_dict(checkpoint.below("objective", tensors))
