@@ -51,3 +51,24 @@ def test_codes_lie_further_from_the_marginal_under_a_quantised_normal(cli: Cli) 
     found = divergences(cli, "likelihoods")
     quantised, bernoulli = found["quantised normal"], found["Bernoulli"]
     assert quantised.value - bernoulli.value > 4 * (quantised.stderr**2 + bernoulli.stderr**2) ** 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.spec("DM56")
+def test_of_a_thousand_latents_a_vae_ignores_most_and_an_adversarial_autoencoder_makes_points(cli: Cli) -> None:
+    """An ignored unit keeps the marginal's variance of 1; an encoder that pays no rate gives every x nearly a point."""
+    chosen = "objective=elbo,{name: adversarial-autoencoder, layers: 2, width: 100}"
+    words = (*SMALL, "model.latent_dim=1000", "training.epochs=20", "training.validate_every=20", "optimiser.lr=2e-3", chosen)
+    runs = cli("sweep", "rosca2018/latents@small", *words, "--json").json()["runs"]
+    found = {
+        run["recipe"]["objective"]["name"]: {
+            name: Estimate.from_json(run["estimates"][name][0]) for name in ("active_units", "posterior_variance", "rates")
+        }
+        for run in runs
+    }
+    vae, adversarial = found["elbo"], found["adversarial-autoencoder"]
+    assert vae["active_units"].value < 100
+    assert adversarial["active_units"].value == 1000
+    assert vae["posterior_variance"].value > 0.9
+    assert adversarial["posterior_variance"].value + 4 * adversarial["posterior_variance"].stderr < 0.05
+    assert adversarial["rates"].value > 100 * vae["rates"].value

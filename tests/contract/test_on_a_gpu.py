@@ -17,9 +17,11 @@ from ratelab.core.model import Model
 from ratelab.core.objective import Setting
 from ratelab.estimators import ESTIMATORS
 from ratelab.evaluation import evaluate, latents
+from ratelab.models.critics import CodeCritic
 from ratelab.objectives import OBJECTIVES
 from ratelab.training import OPTIMISERS, Plan, StackTrainer, Trainer, refusal
 from ratelab.training.loop import load_weights
+from ratelab.training.precision import repeatable
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -46,11 +48,13 @@ def test_a_pass_is_the_same_to_rounding(case: str) -> None:
     model, dataset = build(case)
     batch, noise = batch_of(dataset), RecordedNoise(LiveNoise(0))
     here = model.eval()(batch, noise)
-    model.cuda()
-    seen = model(there(batch), ReplayedNoise([draw.cuda() for draw in noise.draws]))
-    for ours, theirs in ((here.rates, seen.rates), (here.distortion, seen.distortion)):
+    known = here.rates, here.distortion  # a law may look up parameters that are about to move
+    with repeatable(torch.device("cuda")):
+        seen = model.cuda()(there(batch), ReplayedNoise([draw.cuda() for draw in noise.draws]))
+        found = seen.rates, seen.distortion
+    for ours, theirs in zip(known, found, strict=True):
         assert theirs.is_cuda
-        assert torch.allclose(ours, theirs.cpu(), rtol=1e-4, atol=1e-3, equal_nan=True), case
+        assert torch.allclose(ours, theirs.cpu(), rtol=1e-5, atol=1e-4, equal_nan=True), case
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -67,7 +71,7 @@ def test_it_trains_and_continues(case: str) -> None:
     assert again.status == "done"
     for name, value in again.model.state_dict().items():
         assert value.is_cuda
-        assert torch.allclose(value.float(), run.model.state_dict()[name].float(), rtol=1e-2, atol=1e-3), (case, name)
+        assert torch.equal(value, run.model.state_dict()[name]), (case, name)
     load_weights(build(case)[0], run.weights(), "the weights")
 
 
@@ -101,6 +105,8 @@ def test_latents_and_examples_come_back_to_main_memory(case: str) -> None:
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_takes_a_step(name: str) -> None:
     chosen, model, dataset = served(name)
+    if isinstance(model, CodeCritic):
+        model.subject.model.cuda()
     plan = Plan(epochs=1, batch_size=30, validate_every=1)
     run = Trainer(model, chosen, dataset, OPTIMISERS.resolve("adam", "optimiser"), plan, 0, "cuda")
     row = run.run_epoch()

@@ -188,6 +188,15 @@ def test_a_corrupt_or_foreign_checkpoint_is_one_clear_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_checkpoint_of_another_device_says_where_to_continue() -> None:
+    """Generators of different devices have states of different sizes: a GPU's is 16 bytes."""
+    tensors, facts = trainer().full_state()
+    tensors |= {name: value[:16] for name, value in tensors.items() if name.startswith("stream/")}
+    with pytest.raises(UserError, match=r"was made on another device than 'cpu'.*continue it there") as caught:
+        trainer().restore(checkpoint.to_bytes(tensors, facts), "checkpoint.safetensors")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("node", "says"),
     [

@@ -1,7 +1,8 @@
 """What one does with a trained model: encode, reconstruct, sample, interpolate. Arrays in, arrays out, in the data's units."""
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Concatenate, Literal, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -13,10 +14,13 @@ from ratelab.core.errors import UserError
 from ratelab.core.law import Draw, Law
 from ratelab.core.model import Model
 from ratelab.core.passes import Pass
+from ratelab.training.precision import repeatable
 
 Floats = NDArray[np.floating]
 Path = Literal["linear", "spherical"]
 CHUNK = 500
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
 
 
 def placed(model: Model) -> tuple[torch.device, torch.dtype]:
@@ -34,6 +38,17 @@ def batches(model: Model, x: Floats) -> Iterator[Batch]:
         yield Batch(torch.as_tensor(x[start : start + CHUNK]).to(device, dtype))
 
 
+def at_rest(function: Callable[Concatenate[Model, Given], Found]) -> Callable[Concatenate[Model, Given], Found]:
+    """``function`` of a model that is in evaluation mode, without gradients and in full float32."""
+
+    @wraps(function)
+    def run(model: Model, /, *args: Given.args, **kwargs: Given.kwargs) -> Found:
+        with torch.no_grad(), repeatable(placed(model)[0]):
+            return function(model.eval(), *args, **kwargs)
+
+    return run
+
+
 def live(model: Model, seed: int, purpose: str) -> LiveNoise:
     """A random stream where the model lives."""
     device, dtype = placed(model)
@@ -46,12 +61,11 @@ def modes(model: Model) -> Noise:
     return ModeNoise(device=device, dtype=dtype)
 
 
-@torch.no_grad()
+@at_rest
 def encode(model: Model, x: Floats, seed: int | None = None) -> list[Floats]:
     """One (N, \\*event_l) array per layer, top first: the mode of each layer given the modes above, or draws with a ``seed``."""
     if not model.latent_shapes:
         raise UserError("this model has no latents: there is nothing to encode and no path between two examples")
-    model.eval()
     noise = modes(model) if seed is None else live(model, seed, "encode")
     rows = [[layer.z[0] for layer in model(batch, noise).layers if not layer.auxiliary] for batch in batches(model, x)]
     return [torch.cat(layer).cpu().numpy() for layer in zip(*rows, strict=True)]
@@ -65,11 +79,10 @@ def _gives_examples(model: Model) -> None:
         raise UserError("this model is of another run's codes and makes no examples; use that run")
 
 
-@torch.no_grad()
+@at_rest
 def decode(model: Model, z: list[Floats]) -> Floats:
     """The decoder's mean for (N, \\*event_l) latents, one array per layer, top first."""
     _gives_examples(model)
-    model.eval()
     device, dtype = placed(model)
     for given, wanted in zip(z, model.latent_shapes, strict=True):
         if tuple(given.shape[1:]) != wanted:
@@ -81,7 +94,7 @@ def decode(model: Model, z: list[Floats]) -> Floats:
     return torch.cat(chunks).cpu().numpy()
 
 
-@torch.no_grad()
+@at_rest
 def reconstruct(model: Model, x: Floats, seed: int, draws: int = 5) -> dict[str, Floats]:
     """Three reconstructions of (N, \\*event) examples, all from one draw z ~ e(z|x) per example.
 
@@ -89,7 +102,6 @@ def reconstruct(model: Model, x: Floats, seed: int, draws: int = 5) -> dict[str,
     (the columns of Alemi et al. 2018, Fig. 4).
     """
     _gives_examples(model)
-    model.eval()
     noise = live(model, seed, "reconstruct")
     parts: dict[str, list[Tensor]] = {"mean": [], "sample": [], "average": []}
     for batch in batches(model, x):
@@ -107,7 +119,7 @@ def _value(draw: Draw) -> Tensor:
     return draw.value[0]
 
 
-@torch.no_grad()
+@at_rest
 def sample(model: Model, n: int, seed: int) -> dict[str, Floats]:
     """``n`` samples of the model: ``mean`` of d(x|z) and one ``sample`` x ~ d(x|z), both from the same z ~ m(z)."""
     passes = _generated(model, n, seed)
@@ -115,7 +127,7 @@ def sample(model: Model, n: int, seed: int) -> dict[str, Floats]:
     return {"mean": torch.cat(means).cpu().numpy(), "sample": torch.cat([seen.target for seen in passes]).cpu().numpy()}
 
 
-@torch.no_grad()
+@at_rest
 def sampled_images(model: Model, n: int, seed: int) -> Floats:
     """What a picture of ``n`` samples shows: means of d(x|z), or draws x ~ d(x|z) where pixels are drawn one after the other.
 
@@ -128,15 +140,13 @@ def _generated(model: Model, n: int, seed: int) -> list[Pass]:
     if n < 1:
         raise UserError(f"the number of samples must be at least 1; got {n}")
     _gives_examples(model)
-    model.eval()
     noise = live(model, seed, "sample")
     return [model.generate(min(CHUNK, n - start), noise) for start in range(0, n, CHUNK)]
 
 
-@torch.no_grad()
+@at_rest
 def reconstructed_images(model: Model, x: Floats, seed: int) -> Floats:
     """What a picture of reconstructions shows, as :func:`sampled_images` does, from one z ~ e(z|x) for each example."""
-    model.eval()
     noise = live(model, seed, "reconstruct")
     images = []
     for batch in batches(model, x):

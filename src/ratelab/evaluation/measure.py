@@ -16,6 +16,7 @@ from ratelab.data.source import spread
 from ratelab.estimators import ESTIMATORS
 from ratelab.evaluation.latents import placed
 from ratelab.training.loader import Loader
+from ratelab.training.precision import repeatable
 
 Node = dict[str, Any]
 
@@ -118,7 +119,8 @@ def evaluate(
             drawn = None if split is dataset.validation else resample
             for batch in Loader(dataset, split, batch_size, resample=drawn, device=device).ordered():
                 for estimator, noise in curious:
-                    estimator.observe_training(model, batch, noise, len(dataset.train))
+                    with repeatable(batch.x.device):
+                        estimator.observe_training(model, batch, noise, len(dataset.train))
     position = 0
 
     def hear(done: int, total: int) -> None:
@@ -127,7 +129,7 @@ def evaluate(
 
     results: dict[str, Result] = {}
     arrays: dict[str, np.ndarray] = {}
-    with watched(hear):
+    with watched(hear), repeatable(loader.x.device):
         for position, batch in enumerate(loader.ordered()):
             if tick is not None:
                 tick(position, len(loader))

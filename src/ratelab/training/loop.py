@@ -19,7 +19,7 @@ from ratelab.training.layout import lay_out
 from ratelab.training.loader import Loader
 from ratelab.training.optimisers import OPTIMISERS, Optimiser
 from ratelab.training.plan import Plan
-from ratelab.training.precision import arithmetic
+from ratelab.training.precision import arithmetic, repeatable
 from ratelab.training.tally import Tally
 
 STREAMS = ("order", "data", "training")
@@ -107,11 +107,12 @@ class Trainer:
         epoch, lr = self.progress.epoch, self.set_rates()
         self.model.train()
         tally = Tally()
-        for batch in self.train_loader.shuffled(self.streams["order"], epoch):
-            for player, optimiser in zip(self.players, self.optimisers, strict=True):
-                for _ in range(player.steps):
-                    self._take_turn(player, optimiser, batch, tally)
-        row = self.close_epoch(tally, lr, self._validate)
+        with repeatable(self.device):
+            for batch in self.train_loader.shuffled(self.streams["order"], epoch):
+                for player, optimiser in zip(self.players, self.optimisers, strict=True):
+                    for _ in range(player.steps):
+                        self._take_turn(player, optimiser, batch, tally)
+            row = self.close_epoch(tally, lr, self._validate)
         row["seconds"] = time.perf_counter() - started
         return row
 

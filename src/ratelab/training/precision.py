@@ -2,6 +2,8 @@
 
 Under ``bf16`` matrix products and convolutions take bfloat16 values (8 bits of mantissa) and sum in float32. Parameters, optimiser,
 latents, densities and what is logged stay float32; validation and evaluation are float32 whatever a model was trained in.
+
+Float32 is float32 on a GPU too, where PyTorch's convolutions otherwise keep 10 bits of mantissa and do not repeat (:func:`repeatable`).
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -20,3 +22,10 @@ def arithmetic(precision: Precision, device: torch.device) -> AbstractContextMan
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+
+
+def repeatable(device: torch.device) -> AbstractContextManager[object]:
+    """The context in which convolutions on a GPU take and keep float32, and give the same result every time."""
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)

@@ -11,6 +11,7 @@ from typing import Any
 from ratelab.training import checkpoint
 from ratelab.training.loader import side_by_side
 from ratelab.training.loop import Trainer
+from ratelab.training.precision import repeatable
 from ratelab.training.side_by_side import SideBySide, Tensors
 from ratelab.training.stackable import likeness, refusal
 from ratelab.training.stacked_turns import StackedTurns
@@ -56,6 +57,10 @@ class StackTrainer:
         ``seconds`` is the stack's time, divided evenly.
         """
         started = time.perf_counter()
+        with repeatable(self.sides.members[0].device):
+            return self._epoch(started)
+
+    def _epoch(self, started: float) -> dict[str, dict[str, Any]]:
         tally, rates = self._train()
         self.sides.hand_out_state()
         looked: list[Tally] = []
