@@ -1,6 +1,7 @@
 """Many models at once against one after another: model-images per second, side by side in one run, medians.
 
     python benchmarks/stack.py                     digits 64-64-8 (M = 8, 32) and 784-400-40 (M = 8), batch 128
+    python benchmarks/stack.py --device cuda       the same on a GPU, where one process trains all
 
 "one after another" is the library's own loop over single models on all cores; "stacks" is one stack of M models in each of as many
 single-threaded processes as there are cores, as a sweep's workers train them. The sides take turns, so that the machine's mood hits all.
@@ -31,7 +32,7 @@ Epoch = Callable[[], int]
 CASES = {"64-64-8": (64, 64, 8, 40 * BATCH), "784-400-40": (784, 400, 40, 10 * BATCH)}
 
 
-def member(case: str, seed: int, precision: Precision) -> Trainer:
+def member(case: str, seed: int, precision: Precision, device: str) -> Trainer:
     """One VAE with a single hidden layer on either side, on random binary images, that never validates."""
     pixels, width, latents, examples = CASES[case]
     x = (np.random.default_rng(0).random((examples, pixels)) < 0.3).astype(np.uint8)
@@ -44,13 +45,13 @@ def member(case: str, seed: int, precision: Precision) -> Trainer:
     setting = Setting(model.event_shape, model.latent_shapes, 10**6, examples)
     objective = OBJECTIVES.build(OBJECTIVES.resolve({"name": "beta", "beta": 0.1 + seed}, "objective"), setting)
     plan = Plan(epochs=10**6, batch_size=BATCH, validate_every=10**6, precision=precision)
-    return Trainer(model, objective, data, OPTIMISERS.resolve("adam", "optimiser"), plan, seed)
+    return Trainer(model, objective, data, OPTIMISERS.resolve("adam", "optimiser"), plan, seed, device)
 
 
-def stacked(case: str, size: int, precision: Precision) -> Epoch:
+def stacked(case: str, size: int, precision: Precision, device: str) -> Epoch:
     """One epoch of a stack; returns the model-images it saw."""
     keep_freed_memory()
-    stack = StackTrainer({str(seed): member(case, seed, precision) for seed in range(size)})
+    stack = StackTrainer({str(seed): member(case, seed, precision, device) for seed in range(size)})
 
     def epoch() -> int:
         stack.run_epoch()
@@ -59,9 +60,9 @@ def stacked(case: str, size: int, precision: Precision) -> Epoch:
     return epoch
 
 
-def one_by_one(case: str, size: int, precision: Precision) -> Epoch:
+def one_by_one(case: str, size: int, precision: Precision, device: str) -> Epoch:
     """One epoch of every model, one model after another."""
-    members = [member(case, seed, precision) for seed in range(size)]
+    members = [member(case, seed, precision, device) for seed in range(size)]
 
     def epoch() -> int:
         for each in members:
@@ -133,17 +134,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
-    cores = arguments.cores
+    device, cores = arguments.device, 1 if arguments.device == "cuda" else arguments.cores
     for case, size in (("64-64-8", 8), ("64-64-8", 32), ("784-400-40", 8)):
-        few = (case, 4 if case == "64-64-8" else 2, "float32")
+        few = (case, 4 if case == "64-64-8" else 2, "float32", device)
         sides = {
             "one after another": Side(one_by_one, few, 1, cores),
-            "one process per core": Side(one_by_one, few, cores, 1),
-            "one stack, one core": Side(stacked, (case, size, "float32"), 1, 1),
-            "stacks": Side(stacked, (case, size, "float32"), cores, 1),
-            "stacks, bf16": Side(stacked, (case, size, "bf16"), cores, 1),
+            "stacks": Side(stacked, (case, size, "float32", device), cores, 1),
+            "stacks, bf16": Side(stacked, (case, size, "bf16", device), cores, 1),
         }
+        if cores > 1:
+            sides["one process per core"] = Side(one_by_one, few, cores, 1)
+            sides["one stack, one core"] = Side(stacked, (case, size, "float32", device), 1, 1)
         report(f"{case}, M = {size}, batch {BATCH}, {cores} cores", "model-images/s", take_turns(sides, arguments.repeats))
 
 
