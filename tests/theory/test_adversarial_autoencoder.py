@@ -117,12 +117,22 @@ def trained(objective: dict[str, object], epochs: int = 60) -> Tensor:
     made = OBJECTIVES.build(
         OBJECTIVES.resolve(objective, "objective"), Setting(model.event_shape, model.latent_shapes, epochs, 1000)
     )
-    adam = OPTIMISERS.resolve({"name": "adam", "lr": 1e-3, "betas": [0.5, 0.9]}, "optimiser")
+    adam = OPTIMISERS.resolve({"name": "adam", "lr": 3e-3, "betas": [0.5, 0.9]}, "optimiser")
     trainer = Trainer(model, made, data, adam, Plan(epochs=epochs, batch_size=100, validate_every=epochs), 0)
     while not trainer.done:
         trainer.run_epoch()
     with torch.no_grad():
         return model.eval()(Batch(torch.as_tensor(x)), LiveNoise(1)).top.z.flatten()
+
+
+@pytest.mark.spec("DM43")
+def test_the_discriminator_of_codes_has_three_layers_of_a_thousand() -> None:
+    objective = OBJECTIVES.build(OBJECTIVES.resolve("adversarial-autoencoder", "objective"), Setting((), ((50,),), 1, 1))
+    shapes = [tuple(weight.shape) for name, weight in objective.named_parameters() if name.endswith("weight")]
+    assert shapes == [(1000, 50), (1000, 1000), (1000, 1000), (1, 1000)]
+    slopes = [part.negative_slope for part in objective.modules() if isinstance(part, nn.LeakyReLU)]
+    assert slopes == [0.2] * 3
+    assert objective.discriminator(torch.zeros(7, 50)).shape == (7,)
 
 
 @pytest.mark.spec("DM31")
@@ -131,6 +141,5 @@ def test_trained_codes_lie_as_the_marginal_says() -> None:
     matched = trained({"name": "adversarial-autoencoder", "layers": 2, "width": 64})
     free = trained({"name": "beta", "beta": 0.0})
     distances = [stats.kstest(codes.numpy(), "norm").statistic for codes in (matched, free)]
-    print(distances, matched.mean(), matched.std())
     assert distances[0] < 0.1
     assert distances[1] > 2 * distances[0]

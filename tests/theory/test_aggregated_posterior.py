@@ -11,7 +11,7 @@ from toys import CASES, NO_RATE, build
 from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.errors import UserError
-from ratelab.core.passes import Layer
+from ratelab.core.passes import Layer, Pass
 from ratelab.distributions.gaussians import DiagonalGaussian, StandardNormal
 from ratelab.divergences import mixture_density
 from ratelab.divergences.mixture_density import log_sum_others
@@ -280,6 +280,33 @@ def test_draws_that_stand_in_for_means_do_not_make_idle_units_active() -> None:
     node = ESTIMATORS.resolve({"name": "active-units", "samples": 200}, "e")
     found, _ = evaluate(model, dataset, "train", [node], seed=0)
     assert found["active_units"][0].value == 0
+
+
+class Chain:
+    """z_2 ~ N(0, I) and z_1 ~ N(z_2, I / 4), whatever x is."""
+
+    def __call__(self, batch: Batch, noise: LiveNoise, samples: int) -> Pass:
+        top = noise.normal((samples, batch.size, 3))
+        low = top + 0.5 * noise.normal(top.shape)
+        law = StandardNormal((3,), batch.x)
+        return Pass(
+            batch, batch.x, (Layer(top, law, law), Layer(low, DiagonalGaussian(top, scale=torch.tensor(0.5)), law)), None
+        )
+
+
+def test_the_variance_of_a_lower_layer_is_that_of_all_its_draws() -> None:
+    estimator = ESTIMATORS.build(ESTIMATORS.resolve("posterior-variance", "e"))
+    estimator.observe(Chain(), Batch(torch.zeros(2000, 1)), LiveNoise(0))
+    for found, truth in zip(estimator.result()["posterior_variance"], (1.0, 1.25), strict=True):
+        assert abs(found.value - truth) < 4 * found.stderr < 0.05
+
+
+def test_a_deterministic_encoder_has_no_variance() -> None:
+    model, dataset = build("vae, deterministic")
+    (found,) = evaluate(model, dataset, "test", [ESTIMATORS.resolve("posterior-variance", "e")], seed=0)[0][
+        "posterior_variance"
+    ]
+    assert found.value == 0
 
 
 @pytest.mark.parametrize("name", ["marginal-kl", "active-units"])
