@@ -4,7 +4,7 @@
 
 ``products``: the decoder's three products with their biases, on as many rows, a thousand at once. pythae 0.1.2 is compared where it is
 installed (see pythae_speed.py), by the work of one sample: its own number of samples is not the one asked for, and its sign is another.
-All sides take turns in one process, by one core's own time.
+All sides take turns in one process, which keeps freed memory as those of ``ratelab evaluate`` do, by one core's own time.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from ratelab.core.dataset import Dataset, Split, Support
 from ratelab.core.model import Model
 from ratelab.estimators import ESTIMATORS
 from ratelab.models import MODELS
+from ratelab.runs.memory import keep_freed_memory
 
 HIDDEN, LATENTS, PIXELS, SAMPLES, ROWS = 300, 40, 784, 5000, 1000
 MLP = {"name": "mlp", "hidden": [HIDDEN, HIDDEN]}
@@ -107,6 +108,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--images", type=int, default=20)
     arguments = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     data = images(arguments.images)

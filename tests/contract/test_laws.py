@@ -135,11 +135,23 @@ def test_bernoulli_is_a_normalised_law_of_pixels_even_for_extreme_logits() -> No
     assert law.unit_log_prob(1 - x).isfinite().all()
 
 
+@pytest.mark.parametrize("pixels", [7, 263, 784], ids="{} pixels".format)
 @pytest.mark.parametrize("lead", [(), (5,), (2, 5)], ids=str)
-def test_bernoulli_scores_the_same_with_and_without_gradients(lead: tuple[int, ...]) -> None:
+def test_bernoulli_scores_the_same_with_and_without_gradients(lead: tuple[int, ...], pixels: int) -> None:
+    """A prime number of pixels, one that splits into groups; logits near 0, where every factor is 2; and shared ones."""
     noise = LiveNoise(0, dtype=torch.float64)
-    logits, grey = 30 * noise.normal((*lead, 7)), noise.uniform((5, 7))
-    law = Bernoulli(logits)
+    logits, grey = 30 * noise.normal((*lead, pixels)) * (noise.uniform((*lead, 1)) < 0.7), noise.uniform((5, pixels))
+    for law in (Bernoulli(logits), Bernoulli(logits[..., :1].expand(logits.shape))):
+        assert_scored_alike(law, grey)
+
+
+def test_many_factors_of_two_stay_within_float32() -> None:
+    with torch.no_grad():
+        assert float(Bernoulli(torch.zeros(784)).log_prob(torch.ones(784))) == pytest.approx(-784 * math.log(2), rel=1e-6)
+
+
+def assert_scored_alike(law: Bernoulli, grey: torch.Tensor) -> None:
+    logits = law.logits
     with torch.no_grad():
         quick = law.log_prob(grey)
     exact = grey * torch.nn.functional.logsigmoid(logits) + (1 - grey) * torch.nn.functional.logsigmoid(-logits)

@@ -311,8 +311,11 @@ def _measured(
     folder: "RunFolder", results: Results, node: Node, trained: "Trained", under: "Circumstances", helper: "Helpers"
 ) -> Results:
     from ratelab.evaluation import evaluate
+    from ratelab.runs.memory import keep_freed_memory
     from ratelab.runs.results import plain
     from ratelab.store import jsonable
+
+    keep_freed_memory()
 
     estimates = {}
     for which in ("validation", "test"):

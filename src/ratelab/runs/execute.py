@@ -18,6 +18,7 @@ from ratelab.runs.assemble import build_trainer
 from ratelab.runs.circumstances import Circumstances
 from ratelab.runs.code import code_digests
 from ratelab.runs.interrupt import Stop, patient
+from ratelab.runs.memory import keep_freed_memory
 from ratelab.runs.points import betas_to_measure, draw_at, joined, measure_at
 from ratelab.runs.provenance import Provenance
 from ratelab.runs.recipe import SCHEMA, Recipe
@@ -61,6 +62,7 @@ class Run:
 
     def complete(self, on_row: OnRow | None = None, stop: Stop = lambda: False) -> Results:
         """Do all that is missing; the caller owns the folder's lock."""
+        keep_freed_memory()
         trainer, provenance = self.begin()
         try:
             with provenance.phase("training"):
