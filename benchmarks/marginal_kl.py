@@ -4,6 +4,7 @@
 
 ``broadcast`` forms (draws, codes, latents) differences ten draws at a time, on 30 draws, and is scaled up; ``product`` is the product
 (1000, 128) by (128, 60 000) alone, in the same blocks; ``log-sum-exp`` takes torch's logsumexp of blocks of that product.
+``--keep-memory`` keeps freed memory in the process, as ``ratelab evaluate`` does: broadcasting spends most of its time on getting it back.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ratelab.divergences.mixture_density import COLUMNS, ROWS, log_sum_others
+from ratelab.runs.memory import keep_freed_memory
 
 CODES, LATENTS, DRAWS, FEW = 60_000, 64, 1000, 30
 
@@ -44,7 +46,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--keep-memory", action="store_true")
     arguments = parser.parse_args()
+    if arguments.keep_memory:
+        keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     loc = torch.randn(CODES, LATENTS)
