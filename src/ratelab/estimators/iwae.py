@@ -64,7 +64,6 @@ class ImportanceWeighted(Estimator):
             neg_elbo = seen.rate + seen.distortion
             total = torch.logaddexp(total, torch.logsumexp(-neg_elbo, dim=-2))
             summed = summed + neg_elbo.sum(-2)
-            del seen, neg_elbo  # so that the next pass finds the memory of this one, in the cache
         self.bound.add(math.log(self.samples) - total)
         self.gain.add(summed / self.samples - math.log(self.samples) + total)
 

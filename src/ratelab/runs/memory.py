@@ -1,8 +1,7 @@
 """Memory that a step has freed stays with the process, where the next step finds it.
 
 Left alone, the C library gives a freed tensor of some megabytes back to the system, which maps and clears its pages anew for the next
-tensor of that size. In a stack of networks that takes up to a fifth of a step, and in an estimator that decodes thousands of draws
-a third of its time.
+tensor of that size. In a stack of networks that takes up to a fifth of a step, and less in estimators of many draws.
 """
 
 import ctypes
