@@ -318,5 +318,27 @@ def test_one_example_is_too_few(name: str) -> None:
         evaluate(linear_model(exact, dataset), dataset, "test", [ESTIMATORS.resolve(name, "e")], seed=0)
 
 
+@pytest.mark.parametrize("columns", [1, 2, 7, 2048])
+@pytest.mark.parametrize("apart", [0.1, 30.0, 3000.0])
+def test_blocks_add_up_wherever_the_largest_score_lies(columns: int, apart: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codes so far apart that most scores are thousands of nats below 0, own components in any block, alone in one, or none.
+
+    What is left of a score near a code is as exact as the largest numbers that meet in it.
+    """
+    monkeypatch.setattr(mixture_density, "COLUMNS", columns)
+    stream = torch.Generator().manual_seed(0)
+    loc = apart * torch.randn(9, 3, generator=stream, dtype=torch.float64)
+    log_scale = 0.3 * torch.randn(9, 3, generator=stream, dtype=torch.float64)
+    z = loc + log_scale.exp() * torch.randn(9, 3, generator=stream, dtype=torch.float64)
+    law = DiagonalGaussian(loc, log_scale=log_scale)
+    each = law.log_prob(z.unsqueeze(1))
+    for own in (torch.arange(9), torch.full((9,), -1)):
+        known = each.clone()
+        known[torch.arange(9)[own >= 0], own[own >= 0]] = -torch.inf
+        assert torch.allclose(
+            log_sum_others(z, loc, log_scale, own), known.logsumexp(-1), rtol=1e-9, atol=1e-15 * float(each.abs().max())
+        )
+
+
 def test_blocks_are_small() -> None:
     assert mixture_density.ROWS * mixture_density.COLUMNS * 4 <= 4e6, "bytes of float32 scores that are held at once"

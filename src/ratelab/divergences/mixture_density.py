@@ -44,8 +44,9 @@ def _linear_form(loc: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
     offset, precision = loc - centre, (-2 * log_scale).exp_()
     pull = torch.mul(precision, offset, out=weights[:, d : 2 * d])
     energy = 0.5 * torch.linalg.vecdot(pull, offset)
-    # Near its component, where a score counts, it is a difference of numbers as large as the component's energy.
-    if loc.dtype != torch.float64 and float(energy.max()) * torch.finfo(loc.dtype).eps > TOLERANCE:
+    # Near its component, where a score counts, it is a difference of numbers as large as the component's energy, and of the largest
+    # score before it.
+    if loc.dtype != torch.float64 and 2 * float(energy.max()) * torch.finfo(loc.dtype).eps > TOLERANCE:
         return _linear_form(loc.double(), log_scale.double())
     torch.mul(precision, -0.5, out=weights[:, :d])
     weights[:, -2] = -energy - log_scale.sum(-1) - 0.5 * d * math.log(2 * math.pi)
@@ -68,11 +69,13 @@ def _scan(rows: Tensor, weights: Tensor, own: Tensor, buffer: Tensor) -> Tensor:
         here = (column >= 0) & (column < len(block))
         scores[everyone[here], column[here]] = MASKED
         above = scores.amax(-1)
-        raised = ((above > RISE) | (largest <= MASKED)).nonzero().squeeze(-1)
+        raised = ((above > RISE) | ((largest <= MASKED) & (above > MASKED / 2))).nonzero().squeeze(-1)
         if len(raised):
             rise = above[raised]
             scores[raised] -= rise.unsqueeze(-1)
-            total[raised] *= (-rise.double()).exp()
+            total[raised] *= (
+                (-rise.double()).clamp_(max=0).exp()
+            )  # a first block's scores may be far below 0, and nothing comes before it
             rows[raised, -1] -= rise
             largest[raised] = -rows[raised, -1]
         total += scores.clamp_(min=CUT).exp_().sum(-1)
