@@ -153,6 +153,8 @@ def parse_estimators(text: str | None) -> list[Node]:
     for part in pieces(text):
         value = parse(part, "--estimators")
         typed += value if isinstance(value, list) else [value]
+    if any(node == ALL or (isinstance(node, dict) and node.get("name") == ALL) for node in typed):
+        raise UserError(f"--estimators: '{ALL}' stands alone; measure with options first, then '{ALL}' adds the rest")
     nodes = [ESTIMATORS.resolve(node, "--estimators") for node in typed]
     names = [node["name"] for node in nodes]
     repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)

@@ -44,7 +44,8 @@ def estimates_table(results: Mapping[str, Any]) -> Table:
             continue
         for entry in layers:
             estimate = Estimate.from_json(entry)
-            shown = measured(estimate, 4 if estimate.unit == "bit/dim" else 2)
+            fine = estimate.unit == "bit/dim" or 0 < estimate.stderr < 0.005  # two digits would show such an error as none
+            shown = measured(estimate, 4 if fine else 2)
             made.add_row(name, shown, UNITS.get(estimate.unit, estimate.unit), estimate.bound, estimate.of)
     return made
 
