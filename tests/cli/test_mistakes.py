@@ -93,6 +93,8 @@ TRAINED = {
     "evaluate RUN --estimators iwea": "--estimators: unknown estimator 'iwea'; did you mean 'iwae'?",
     "evaluate RUN --estimators {name:iwae": "--estimators",
     "evaluate RUN --estimators iwae,iwae": "'iwae' is listed twice",
+    "evaluate RUN --estimators iwae,": "--estimators: a name is missing",
+    "evaluate RUN --estimators []": "--estimators: a name is missing",
     "evaluate RUN --estimators all,iwae": "'all' stands alone",
     "report runs -o report.pdf": "cannot write 'report.pdf': its ending must be .html or .htm",
     "report runs -o nowhere/deep/report.html": "there is no folder 'nowhere/deep'; make it first",

@@ -7,6 +7,7 @@ import torch
 from linear import linear_model, world
 
 from ratelab.core.batch import Batch, LiveNoise
+from ratelab.core.errors import UserError
 from ratelab.estimators import ESTIMATORS
 from ratelab.evaluation import evaluate
 
@@ -75,3 +76,19 @@ def test_a_bar_hears_of_batches_and_of_the_steps_inside() -> None:
     steps = [f"step {i} of 3" for i in (1, 2, 3)]
     inside = [(0, 2, note) for note in ["", *steps]] + [(1, 2, note) for note in ["", *steps]]
     assert told == [*inside, (2, 2, "")], "all is done when the last examples are"
+
+
+@pytest.mark.parametrize("name", [*NAMES, "iwae"])
+def test_one_in_more_than_there_are_is_refused_since_one_example_has_no_error(name: str) -> None:
+    exact, dataset = world(1.0, n=30)
+    model = linear_model(exact, dataset)
+    small = {"samples": 2} if name == "iwae" else SMALL
+
+    def n(every: int) -> int:
+        node = ESTIMATORS.resolve({"name": name, "every": every, **small}, "e")
+        found = next(iter(evaluate(model, dataset, "test", [node], seed=0)[0].values()))
+        return (found[0] if isinstance(found, list) else found).n
+
+    assert (n(1), n(29)) == (30, 2)
+    with pytest.raises(UserError, match=f"'{name}' with these options needs at least 31 examples, and the test split"):
+        n(30)

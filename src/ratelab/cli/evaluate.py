@@ -153,6 +153,10 @@ def parse_estimators(text: str | None) -> list[Node]:
     for part in pieces(text):
         value = parse(part, "--estimators")
         typed += value if isinstance(value, list) else [value]
+    if None in typed or not typed:
+        raise UserError(
+            "--estimators: a name is missing; name what to measure, e.g. iwae,psnr, or leave it out to see what is known"
+        )
     if any(node == ALL or (isinstance(node, dict) and node.get("name") == ALL) for node in typed):
         raise UserError(f"--estimators: '{ALL}' stands alone; measure with options first, then '{ALL}' adds the rest")
     nodes = [ESTIMATORS.resolve(node, "--estimators") for node in typed]

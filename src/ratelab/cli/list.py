@@ -77,4 +77,6 @@ def _default(option: dict[str, Any]) -> str:
         return "; required"
     import json
 
+    if option["default"] == "":
+        return "; none by default"
     return f"; default {option['default'] if isinstance(option['default'], str) else json.dumps(option['default'])}"

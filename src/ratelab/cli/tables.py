@@ -36,8 +36,8 @@ def print_estimates(results: Mapping[str, Any], out: Console) -> None:
 
 
 def estimates_table(results: Mapping[str, Any]) -> Table:
-    """What was measured on the test split, each with its standard error, unit, and which side of the truth it is on."""
-    made = table("estimate", "value ± standard error>", "unit", "bound", "of")
+    """What was measured on the test split: standard error, unit, which side of the truth it is on, and of how many examples."""
+    made = table("estimate", "value ± standard error>", "unit", "bound", "n>", "of")
     for name, record in results["estimates"].items():
         layers = record if isinstance(record, list) else [record]
         if name == "rates" and len(layers) == 1:
@@ -46,7 +46,7 @@ def estimates_table(results: Mapping[str, Any]) -> Table:
             estimate = Estimate.from_json(entry)
             fine = estimate.unit == "bit/dim" or 0 < estimate.stderr < 0.005  # two digits would show such an error as none
             shown = measured(estimate, 4 if fine else 2)
-            made.add_row(name, shown, UNITS.get(estimate.unit, estimate.unit), estimate.bound, estimate.of)
+            made.add_row(name, shown, UNITS.get(estimate.unit, estimate.unit), estimate.bound, str(estimate.n), estimate.of)
     return made
 
 

@@ -13,7 +13,7 @@ def measured(estimate: Estimate, digits: int = 2) -> str:
     >>> measured(Estimate(12.345, 0.067, 250, of="rate")), measured(Estimate(math.nan, math.nan, 1, of="rate", why="no encoder"))
     ('12.35 ± 0.07', 'unknown')
     """
-    value = plain(estimate.value, digits)
+    value = plain(estimate.value, 0 if estimate.counted else digits)
     return f"{value} ± {estimate.stderr:.{digits}f}" if math.isfinite(estimate.value + estimate.stderr) else value
 
 

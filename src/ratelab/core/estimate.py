@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ratelab.core.units import NAT
+from ratelab.core.units import COUNT, NAT
 
 Bound = Literal["exact", "upper", "lower", "estimate"]
 
@@ -39,6 +39,11 @@ class Estimate:
     bound: Bound = "exact"
     unit: str = NAT
     why: str | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is a number of things: whole, without a unit, and of no standard error."""
+        return self.unit == COUNT and math.isnan(self.stderr) and self.value.is_integer()
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object: ``{"value", "stderr", "n", "unit", "bound", "of"}`` and ``"why"`` when the value is unknown.

@@ -12,7 +12,7 @@ from torch import Tensor
 from ratelab.core.batch import Batch, Noise
 from ratelab.core.estimator import Estimator
 from ratelab.core.model import Model
-from ratelab.estimators.latent_paths import thinned
+from ratelab.estimators.latent_paths import enough, thinned
 
 
 class Gathered(Estimator):
@@ -23,6 +23,7 @@ class Gathered(Estimator):
 
     def __init__(self, every: int) -> None:
         self.every = every
+        self.needs = enough(type(self).needs, every)
         self.waiting: list[Tensor] = []
         self.model: Model | None = None
         self.noise: Noise | None = None

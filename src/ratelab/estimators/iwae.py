@@ -21,7 +21,7 @@ from ratelab.core.reference import BURDA16, K19, Reference
 from ratelab.core.sequence import one_by_one
 from ratelab.estimators.averages import Column, mean_of
 from ratelab.estimators.lacks import check_density, check_likelihood, check_sampled
-from ratelab.estimators.latent_paths import kept_rows
+from ratelab.estimators.latent_paths import enough, kept_rows
 from ratelab.estimators.scores import Score
 
 ROWS = 2000  # samples times examples in one pass
@@ -43,6 +43,7 @@ class ImportanceWeighted(Estimator):
         every: Annotated[int, Field(ge=1)] = 1,
     ) -> None:
         self.samples, self.chunk, self.every = samples, chunk, every
+        self.needs = enough(type(self).needs, every)
         self.bound, self.gain, self.score = Column(), Column(), Score()
 
     def check(self, model: Model, seen: Pass) -> None:

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
 from ratelab.core.codes import represented
+from ratelab.core.estimator import Needs
 from ratelab.core.law import Law
 from ratelab.core.model import Model
 from ratelab.core.passes import Layer
@@ -100,3 +102,8 @@ def kept_rows(batch: Batch, every: int) -> Tensor:
     """Which examples of a batch :func:`thinned` keeps, (B',)."""
     index = torch.arange(batch.size, device=batch.x.device) if batch.index is None else batch.index
     return (index % every == 0).nonzero().squeeze(-1)
+
+
+def enough(needs: Needs, every: int) -> Needs:
+    """``needs``, and so many examples that one in ``every`` is two of them: fewer have no standard error."""
+    return needs if every == 1 else replace(needs, examples=max(needs.examples, every + 1))

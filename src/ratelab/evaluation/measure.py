@@ -64,9 +64,9 @@ def check_estimators(
             needs = ESTIMATORS[node["name"]].target.needs  # type: ignore[attr-defined]
             if needs.labels and loader.y is None:
                 raise UserError(f"estimator '{node['name']}' needs labels, and '{dataset.name}' has none; leave it out")
-            _check_enough(node["name"], needs.examples, dataset, splits)  # before a helper is trained
+            _check_enough(f"'{node['name']}'", needs.examples, dataset, splits)  # before a helper is trained
             estimator = built(node, model, helper)
-            _check_enough(node["name"], estimator.needs.examples, dataset, splits)  # it may depend on an option
+            _check_enough(f"'{node['name']}' with these options", estimator.needs.examples, dataset, splits)
             estimator.check(model, seen)
         except UserError as error:
             refused[node["name"]] = str(error)
@@ -79,7 +79,7 @@ def _check_enough(name: str, examples: int, dataset: Dataset, splits: Sequence[s
         n = len(getattr(dataset, which))
         if n < examples:
             raise UserError(
-                f"estimator '{name}' needs at least {examples} examples, and the {which} split of '{dataset.name}' has {n};"
+                f"estimator {name} needs at least {examples} examples, and the {which} split of '{dataset.name}' has {n};"
                 " give more data or leave it out"
             )
 

@@ -30,7 +30,7 @@ def shown(estimate: Estimate) -> str:
     >>> shown(Estimate(float("nan"), float("nan"), 0, of="rate", why="no encoder"))
     'unknown: no encoder'
     """
-    text = number(estimate.value, estimate.stderr)
+    text = f"{estimate.value:.0f}" if estimate.counted else number(estimate.value, estimate.stderr)
     return f"{text}: {estimate.why}" if estimate.why and not math.isfinite(estimate.value) else text
 
 
