@@ -221,6 +221,18 @@ def test_evaluate_all_measures_what_the_model_allows_once(
     assert "annealed-curve" in cli("evaluate", run_id, "--estimators", "annealed-curve").line()
 
 
+def test_all_does_not_repeat_for_one_layer_what_is_of_several(cli: Cli, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ratelab.cli import evaluate
+
+    names = ["joint-marginal-kl", "marginal-kl"]
+    monkeypatch.setattr(evaluate, "every_estimator", lambda: [ESTIMATORS.resolve(name, "e") for name in names])
+    one = cli("train", "digits/vae", "training.epochs=1", "--json").json()["run"]
+    found = cli("evaluate", one, "--estimators", "all", "--json")
+    assert "left out: estimator 'joint-marginal-kl' of one layer is 'marginal-kl'" in found.err
+    assert [node["name"] for node in found.json()["runs"][0]["measured"]] == ["marginal-kl"]
+    assert cli("evaluate", one, "--estimators", "joint-marginal-kl").code == 0, "it is there for who asks"
+
+
 def test_all_is_every_estimator_of_the_table_but_those_that_train_a_helper() -> None:
     from ratelab.cli.evaluate import every_estimator
 

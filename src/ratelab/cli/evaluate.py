@@ -228,7 +228,6 @@ def _at(
 ) -> Results:
     """What a run is at ``betas``, as results of its own; what of it is missing is measured and added to the run's points."""
     from ratelab.core.at import condition, suffix
-    from ratelab.evaluation import check_estimators
     from ratelab.runs import open_run
     from ratelab.runs.points import add_point, point_at
 
@@ -245,14 +244,9 @@ def _at(
     else:
         trained = open_run(folder, under, betas)
         helper = _helpers(folder, trained, under)
-        refused = check_estimators(trained.model, trained.dataset, asked, helper)
-        for line in refused.values():
-            if nodes is not None:
-                raise UserError(line)
-            say(f"run {folder.id}: left out: {line}")
+        asked = _allowed(folder, trained, asked, helper, strict=nodes is not None)
         batches = -(-len(trained.dataset.test) // trained.recipe.evaluation.batch_size)
         with progress(f"run {trained.run}", batches, "batches") as report:
-            asked = [node for node in asked if node["name"] not in refused]
             work = trained.model, trained.dataset, trained.recipe, betas, asked, known, under.torch_device()
             results = add_point(folder, results, *work, told(report), helper)
         if helper.used:
@@ -264,19 +258,11 @@ def _at(
 
 def _add(folder: "RunFolder", results: Results, nodes: Sequence[Node], under: "Circumstances", strict: bool) -> Results:
     """Measure one after the other; each is written down as it is done. Not ``strict``: leave out what the model does not allow."""
-    from ratelab.evaluation import check_estimators
     from ratelab.runs import open_run
 
     trained = open_run(folder, under)
     helper = _helpers(folder, trained, under)
-    refused = check_estimators(trained.model, trained.dataset, nodes, helper)
-    for line in refused.values():
-        if strict:
-            raise UserError(line)
-        say(f"run {folder.id}: left out: {line}")
-    for node in nodes:
-        if node["name"] in refused:
-            continue
+    for node in _allowed(folder, trained, nodes, helper, strict):
         try:
             results = _measured(folder, results, node, trained, under, helper)
         except UserError as error:  # found only with all the data: too few examples, a range that does not cover them
@@ -284,6 +270,26 @@ def _add(folder: "RunFolder", results: Results, nodes: Sequence[Node], under: "C
                 raise
             say(f"run {folder.id}: left out: {error}")
     return results
+
+
+def _allowed(folder: "RunFolder", trained: "Trained", nodes: Sequence[Node], helper: "Helpers", strict: bool) -> list[Node]:
+    """The estimators that suit the model; a line for each that does not, which is an error where it was asked for (``strict``).
+
+    Those of all layers together repeat those of the top layer where there is but one, and are left out unless asked for.
+    """
+    from ratelab.estimators import ESTIMATORS
+    from ratelab.evaluation import check_estimators
+
+    refused = check_estimators(trained.model, trained.dataset, nodes, helper)
+    for name in (node["name"] for node in nodes if not strict and len(trained.model.latent_shapes) == 1):
+        one = ESTIMATORS[name].target.needs.of_one_layer  # type: ignore[attr-defined]
+        if one is not None and one not in refused:
+            refused[name] = f"estimator '{name}' of one layer is '{one}'"
+    for line in refused.values():
+        if strict:
+            raise UserError(line)
+        say(f"run {folder.id}: left out: {line}")
+    return [node for node in nodes if node["name"] not in refused]
 
 
 def told(report: Report) -> "Tick":

@@ -20,7 +20,8 @@ class Needs:
     """What an estimator asks for: labels, a likelihood, a density of the encoder, or a trained helper by name.
 
     ``training``: it also looks at ``some`` training examples, evenly spaced and as many as the split has, or at ``all`` training and
-    validation examples. ``examples``: how many the split must have.
+    validation examples. ``examples``: how many the split must have. ``of_one_layer``: the estimator that says the same
+    of one layer of latents.
     """
 
     labels: bool = False
@@ -28,6 +29,7 @@ class Needs:
     helper: str | None = None
     training: Literal["none", "some", "all"] = "none"
     examples: int = 1
+    of_one_layer: str | None = None
 
 
 class Estimator(ABC):

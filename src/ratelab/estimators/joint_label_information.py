@@ -39,7 +39,7 @@ class JointLabelInformation(Estimator):
     """
 
     references = (Reference(X23, "eq. 10-11"),)
-    needs = Needs(labels=True, likelihood=False)
+    needs = Needs(labels=True, likelihood=False, of_one_layer="label-information")
 
     def __init__(self, *, examples: Annotated[int, Field(ge=2, le=100_000)] = 500) -> None:
         self.model: Model | None = None

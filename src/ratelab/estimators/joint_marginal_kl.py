@@ -34,7 +34,7 @@ class JointMarginalKL(Estimator):
     """
 
     references = (Reference(R18, "eq. 5 and Alg. 2"), Reference(X23, "eq. 6-7"), Reference(HOFFMAN16))
-    needs = Needs(likelihood=False, examples=2)  # one is left out
+    needs = Needs(likelihood=False, examples=2, of_one_layer="marginal-kl")  # one example is left out
 
     def __init__(self, *, examples: Annotated[int, Field(ge=2, le=100_000)] = 500) -> None:
         self.model: Model | None = None
