@@ -143,11 +143,23 @@ def test_bernoulli_scores_the_same_with_and_without_gradients(lead: tuple[int, .
     logits, grey = 30 * noise.normal((*lead, pixels)) * (noise.uniform((*lead, 1)) < 0.7), noise.uniform((5, pixels))
     for law in (Bernoulli(logits), Bernoulli(logits[..., :1].expand(logits.shape))):
         assert_scored_alike(law, grey)
+        assert_scored_alike(law, (grey < 0.3).double())
 
 
-def test_many_factors_of_two_stay_within_float32() -> None:
+def test_bernoulli_scores_what_products_in_float32_do_not_hold() -> None:
+    """Rows at chance, confident and right, confident and wrong by 20 nats a pixel, by 100, and by 10 000 at one pixel."""
+    logits = torch.tensor([0.0, 20.0, -20.0, -100.0, 20.0])[:, None].repeat(1, 784)
+    logits[4, 5] = -1e4
     with torch.no_grad():
-        assert float(Bernoulli(torch.zeros(784)).log_prob(torch.ones(784))) == pytest.approx(-784 * math.log(2), rel=1e-6)
+        found = Bernoulli(logits).log_prob(torch.ones(784))
+    assert found.tolist() == pytest.approx(
+        [-784 * math.log(2), -784 * 2.06e-9, -784 * 20, -784 * 100, -1e4], abs=1e-5, rel=1e-6
+    )
+
+
+def test_a_single_bernoulli_pixel_is_scored_without_gradients() -> None:
+    with torch.no_grad():
+        assert Bernoulli(torch.zeros(3), event_axes=0).log_prob(torch.ones(3)).tolist() == pytest.approx([-math.log(2)] * 3)
 
 
 def assert_scored_alike(law: Bernoulli, grey: torch.Tensor) -> None:

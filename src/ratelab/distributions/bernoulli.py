@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from ratelab.core.batch import Noise
 from ratelab.core.law import Abilities, Draw, Law, full_precision, sum_event
 
-FACTORS = 112  # numbers up to 2 of which a product is taken; float32 holds 2^127
+FACTORS = 56  # of which a product is taken; float32 holds e^88, and 56 pixels at chance make e^39
 
 
 class Bernoulli(Law):
@@ -52,17 +52,24 @@ class Bernoulli(Law):
         return -self._cross_entropy_sum(value)
 
     def _cross_entropy_sum(self, value: Tensor) -> Tensor:
-        """max(l, 0) - x l + log(1 + e^-|l|) summed over the event: the same number, faster where no gradient is wanted.
+        """log(1 + e^m) summed over the event, m = l where x = 0 and -l where x = 1: the same number, faster where no gradient is wanted.
 
-        One exponential for each pixel and one logarithm for each product of many 1 + e^-|l|, in one tensor of scratch memory.
+        One exponential for each pixel and one logarithm for each product of many 1 + e^m, in one tensor of scratch memory. Grey values, and
+        examples with a product that float32 does not hold, are summed pixel by pixel.
         """
-        logits, scratch = self.logits, self.logits.clamp_min(0)
-        add = scratch.addcmul if torch.broadcast_shapes(value.shape, logits.shape) != logits.shape else scratch.addcmul_
-        hinge = sum_event(add(value, logits, value=-1), self.event_shape)
+        if bool((value * (1 - value)).any()):
+            return sum_event(self._cross_entropy(value), self.event_shape)
         size = math.prod(self.event_shape)
         together = next(n for n in range(FACTORS, 0, -1) if size % n == 0)
-        factors = scratch.copy_(logits).abs_().neg_().exp_().add_(1)
-        return hinge + factors.reshape(*self.batch_shape, size // together, together).prod(-1).log_().sum(-1)
+        factors = (self.logits * (1 - 2 * value)).exp_().add_(1)
+        groups = (*factors.shape[: factors.ndim - len(self.event_shape)], size // together, together)
+        total = factors.reshape(groups).prod(-1).log_().sum(-1)
+        beyond = ~total.isfinite()
+        if bool(beyond.any()):
+            logits, value = torch.broadcast_tensors(self.logits, value)
+            pixels = F.binary_cross_entropy_with_logits(logits[beyond], value[beyond], reduction="none")
+            total[beyond] = sum_event(pixels, self.event_shape)
+        return total
 
     def kl(self, other: Law) -> Tensor | None:
         if not isinstance(other, Bernoulli):

@@ -41,7 +41,7 @@ def record(function: Callable[..., Any], *example: Any) -> Callable[..., Any]:
     What is no tensor among the arguments is fixed to its value. Raises whatever ``function`` raises where it looks at a tensor's
     values to decide what to do next, or uses something that cannot be transformed.
     """
-    with _Recordable():
+    with torch.enable_grad(), _Recordable():  # what laws do where no gradient is wanted may look at values
         module = make_fx(function)(*example)
     graph: fx.Graph = module.graph
     if not any(_mutates(node) for node in graph.nodes):
