@@ -270,7 +270,7 @@ def test_evaluate_keeps_the_per_example_values_of_before(cli: Cli, store: Path, 
 
 def test_an_unfinished_run_is_not_evaluated(cli: Cli, store: Path, run_id: str) -> None:
     (store / run_id / "results.json").unlink()
-    assert "is not finished (running); train it first" in cli("evaluate", run_id, "--estimators", "psnr").line()
+    assert "is not finished (stopped); give its train command again" in cli("evaluate", run_id, "--estimators", "psnr").line()
 
 
 def test_a_run_that_another_process_holds(cli: Cli, store: Path, run_id: str) -> None:

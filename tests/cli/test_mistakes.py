@@ -81,6 +81,7 @@ TRAINED = {
     "encode RUN grey.npy": "declare another support",
     "encode RUN tiny.yaml": "is neither an .npy nor an .npz file",
     "compress RUN": "real bits are for a plain 'vae' of one layer and one beta; this model is another",
+    "compress RUN tiny.yaml -o tiny.yaml": "it holds the examples to compress; choose another name",
     "compress RUN -o nowhere/images.bits": "there is no folder 'nowhere'; make it first",
     "decompress RUN nothing.bits": "no file 'nothing.bits'; give one that 'ratelab compress' wrote",
     "decompress RUN tiny.yaml": "no file of compressed examples",

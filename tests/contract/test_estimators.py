@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from linear import linear_model, world
-from toys import build, known_critic
+from toys import CASES, NO_RATE, build, known_critic
 
 from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
@@ -15,7 +15,7 @@ from ratelab.core.estimate import Estimate
 from ratelab.core.model import Model
 from ratelab.estimators import ESTIMATORS
 from ratelab.estimators.inception_distance import InceptionDistance
-from ratelab.evaluation import evaluate
+from ratelab.evaluation import check_estimators, evaluate
 from ratelab.evaluation.measure import built
 from ratelab.models import MODELS
 
@@ -183,3 +183,42 @@ def test_numbers_that_are_no_likelihood_say_so() -> None:
     assert found["distortion"].bound == found["neg_elbo"].bound == found["iwae"].bound == "estimate"
     assert "no" in found["distortion"].to_json()["why"]
     assert found["rate"].bound == "exact"
+
+
+SMALL = {
+    "iwae": {"samples": 3},
+    "ais": {"chains": 2, "temperatures": 2, "leapfrogs": 1},
+    "bidirectional": {"chains": 2, "temperatures": 2, "leapfrogs": 1},
+    "annealed-curve": {"chains": 2, "temperatures": 2, "leapfrogs": 1},
+    "parzen": {"samples": 10},
+    "joint-marginal-kl": {"examples": 8},
+    "joint-label-information": {"examples": 8},
+    "neighbour-information": {"limit": 20},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_estimator_measures_a_model_or_says_in_one_line_why_not(case: str) -> None:
+    model, dataset = build(case)
+    for name, entry in ESTIMATORS.items():
+        if entry.target.needs.helper is not None:  # type: ignore[attr-defined]
+            continue
+        node = ESTIMATORS.resolve({"name": name, **SMALL.get(name, {})}, "estimators")
+        try:
+            found, _ = evaluate(model, dataset, "test", [node], seed=0)
+        except UserError:
+            continue
+        for key, values in found.items():
+            for value in values if isinstance(values, list) else [values]:
+                known = not math.isnan(value.value) or value.why or (case in NO_RATE and key == "rates")
+                assert known, f"{key} of {name} is not a number, and nothing says why"
+
+
+def test_what_is_of_examples_is_refused_for_models_of_labels_before_a_critic_is_trained() -> None:
+    def train(node: object, model: Model) -> Model:
+        raise AssertionError("trained")
+
+    model, dataset = build("bottleneck")
+    nodes = [ESTIMATORS.resolve(name, "estimators") for name in ("ais", "parzen", "wasserstein", "generative-information")]
+    for name, line in check_estimators(model, dataset, nodes, train).items():
+        assert line == f"estimator '{name}' is of examples, and this model decodes labels; leave it out"

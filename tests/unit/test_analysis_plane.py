@@ -74,6 +74,15 @@ def test_without_a_knee_the_tightest_bound_represents(tmp_path: Path) -> None:
     assert best["generate"].run == run_id("b")
 
 
+def test_a_model_without_a_rate_does_not_represent(tmp_path: Path) -> None:
+    write_run(tmp_path, "a", [0.0], 8.0)
+    write_run(tmp_path, "b", [5.0], 7.0)
+    best = plane(tmp_path).best
+    assert [best[task].run for task in ("generate", "represent")] == [run_id("a"), run_id("b")]
+    write_run(tmp_path / "alone", "a", [0.0], 8.0)
+    assert plane(tmp_path / "alone").best["represent"] is None
+
+
 def test_the_document_is_json_with_the_promised_shape(tmp_path: Path) -> None:
     write_sweep(tmp_path)
     document = json.loads(json.dumps(frontier_document(tmp_path), allow_nan=False))

@@ -46,3 +46,16 @@ def test_two_categories() -> None:
 def test_what_cannot_be_measured_is_refused(x: np.ndarray, z: np.ndarray, k: int) -> None:
     with pytest.raises(UserError, match="mixed_ksg"):
         mixed_ksg(x, z, k)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 16])
+def test_independent_one_hot_codes_have_none_though_all_distances_tie(groups: int) -> None:
+    """Points at distances 0 and 1 only: whichever k are called the nearest, none lies strictly nearer."""
+    rng = np.random.default_rng(4)
+    labels, codes = rng.integers(0, 10, 250), np.eye(8)[rng.integers(0, 8, (250, groups))]
+    assert abs(mixed_ksg(1e9 * labels, codes)) < 0.1
+
+
+def test_one_hot_codes_that_are_the_label_have_all_of_it() -> None:
+    labels = np.arange(1000) % 10
+    assert mixed_ksg(1e9 * labels, np.eye(10)[labels]) == pytest.approx(math.log(10), rel=0.01)

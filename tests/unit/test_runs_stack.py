@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 from tiny_runs import TINY, rows_without_clock, tiny
 
 from ratelab.core.errors import UserError
@@ -146,7 +148,9 @@ def test_a_stack_that_another_process_is_making_is_left_to_it_whole(store: Store
 def test_a_damaged_state_of_a_stack_is_named(store: Store) -> None:
     recipes = grid("objective.beta=0.5,1")
     ids = [execute(recipe, Store.create(store.path.parent / "twin"))["run"] for recipe in recipes]
-    StackFolder(store.path, ids).write_checkpoint(b"no state")
+    stack = StackFolder(store.path, ids)
+    stack.write_checkpoint(save({"a": np.zeros(1)}))
+    (stack.path / "checkpoint.safetensors").write_bytes(b"no state")
     results = sweep(recipes, store, UNDER, workers=1)
     assert [r["status"] for r in results] == ["failed", "failed"]
     assert "checkpoint.safetensors is corrupt (cut short); delete the folder" in results[0]["why"]

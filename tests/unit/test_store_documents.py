@@ -43,7 +43,7 @@ def test_damaged_results_are_one_line(tmp_path: Path, change: Change, what: str)
         folder.results()
     said = str(caught.value)
     assert said.startswith(f"{path} is corrupt ({what}")
-    assert said.endswith(f"); delete {path} and the run is evaluated again")
+    assert f"); delete {path} and give the run's train command again: the trained model is evaluated again" in said
     assert "\n" not in said
 
 

@@ -1,6 +1,7 @@
 """One run's folder: lock, names, and damage that is named."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -10,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from ratelab.core.errors import UserError
 from ratelab.store import Busy, RunFolder
+from ratelab.store.tensors import sealed
 
 ID = "0123456789ab"
 
@@ -118,19 +120,44 @@ def test_a_disk_that_does_not_say_who_holds_a_lock_is_no_answer(folder: RunFolde
 WHOLE = save({"a": np.arange(6, dtype=np.float32).reshape(2, 3)}, {"ratelab": "{}"})
 
 
-def test_whole_tensor_files_come_back_byte_for_byte(folder: RunFolder) -> None:
+def header(blob: bytes) -> dict:
+    return json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
+
+
+def test_whole_tensor_files_come_back_with_a_checksum_beside_what_their_header_said(folder: RunFolder) -> None:
     folder.write_checkpoint(WHOLE)
     folder.write_weights(WHOLE)
     assert folder.has_checkpoint()
-    assert folder.checkpoint() == folder.weights() == WHOLE
+    assert folder.checkpoint() == folder.weights() == sealed(WHOLE)
+    (before, data), (after, same) = ((header(blob), load(blob)) for blob in (WHOLE, folder.weights()))
+    assert after.pop("__metadata__").pop("crc32")
+    assert {**after, "__metadata__": {}} == {**before, "__metadata__": {}}
+    assert data.keys() == same.keys()
+    assert all(np.array_equal(data[name], same[name]) for name in data)
+
+
+def test_every_altered_byte_of_tensors_is_noticed(folder: RunFolder) -> None:
+    folder.write_weights(WHOLE)
+    path = folder.path / "model.safetensors"
+    whole = path.read_bytes()
+    for position in range(8 + int.from_bytes(whole[:8], "little"), len(whole)):
+        changed = bytearray(whole)
+        changed[position] ^= 0x10
+        path.write_bytes(changed)
+        with pytest.raises(
+            UserError, match=r"model\.safetensors is corrupt \(altered: its checksum does not fit\); delete the folder"
+        ):
+            folder.weights()
+    path.write_bytes(WHOLE)
+    assert folder.weights() == WHOLE, "files of earlier releases have no checksum"
 
 
 @pytest.mark.parametrize(
     "blob", [b"", b"123", WHOLE[:-1], WHOLE[:20], WHOLE + b"x", b"\xff" * 40, b"\x02" + bytes(7) + b"[]", bytes(8)]
 )
 def test_damaged_tensor_files_are_named(folder: RunFolder, blob: bytes) -> None:
-    folder.write_checkpoint(blob)
-    folder.write_weights(blob)
+    for name in ("checkpoint", "model"):
+        (folder.path / f"{name}.safetensors").write_bytes(blob)
     with pytest.raises(UserError, match=r"checkpoint\.safetensors is corrupt .*; delete the folder .* and train the run again"):
         folder.checkpoint()
     with pytest.raises(UserError, match=r"model\.safetensors is corrupt"):

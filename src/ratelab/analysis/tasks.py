@@ -12,7 +12,8 @@ from ratelab.analysis.point import Point
 RULES = {
     "reconstruct": "the lowest distortion D on the validation split",
     "represent": "the knee of the validation hull: the vertex farthest below the straight line between the hull's two ends, "
-    "where a nat of rate stops paying for itself compared with the whole hull",
+    "where a nat of rate stops paying for itself compared with the whole hull; with no vertex between them, the lowest D + R "
+    "of the models that have a rate",
     "generate": "the lowest D + R on the validation split: the tightest bound on the data's negative log-likelihood",
 }
 
@@ -22,12 +23,16 @@ def best(points: Sequence[Point]) -> dict[str, Point | None]:
     measured = [(p, xy) for p in points if (xy := p.validation_xy) is not None]
     if not measured:
         return dict.fromkeys(RULES)
-    by_sum = min(measured, key=lambda m: m[1][0] + m[1][1])[0]
     return {
         "reconstruct": min(measured, key=lambda m: (m[1][1], m[1][0]))[0],
-        "represent": _knee(measured) or by_sum,
-        "generate": by_sum,
+        "represent": _knee(measured) or _tightest([m for m in measured if m[1][0] > 0]),
+        "generate": _tightest(measured),
     }
+
+
+def _tightest(measured: Sequence[tuple[Point, tuple[float, float]]]) -> Point | None:
+    """The least D + R."""
+    return min(measured, key=lambda m: sum(m[1]))[0] if measured else None
 
 
 def _knee(measured: Sequence[tuple[Point, tuple[float, float]]]) -> Point | None:

@@ -52,6 +52,8 @@ def compress_command(
     from ratelab.store.files import write_file
 
     check_output(output, output.suffix)
+    if images is not None and output.exists() and images.exists() and output.samefile(images):
+        raise UserError(f"cannot write '{output}': it holds the examples to compress; choose another name")
     trained = open_trained(run, store, "cpu", allow_code)
     codec = Codec(trained.model)
     x = examples(trained.dataset, "test") if images is None else read_examples(images, trained.dataset)

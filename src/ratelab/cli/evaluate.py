@@ -199,7 +199,10 @@ def _finished(folder: "RunFolder") -> Results:
 
     results = finished(folder)
     if results is None:
-        raise UserError(f"run {folder.id} is not finished ({known(folder)['status']}); train it first")
+        status = known(folder)["status"].replace("running", "stopped")  # who trains it would hold its lock
+        raise UserError(
+            f"run {folder.id} is not finished ({status}); give its train command again, which goes on where it stopped"
+        )
     return results
 
 

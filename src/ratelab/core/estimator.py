@@ -19,13 +19,14 @@ Result = Estimate | list[Estimate]
 class Needs:
     """What an estimator asks for: labels, a likelihood, a density of the encoder, or a trained helper by name.
 
-    ``training``: it also looks at ``some`` training examples, evenly spaced and as many as the split has, or at ``all`` training and
-    validation examples. ``examples``: how many the split must have. ``of_one_layer``: the estimator that says the same
-    of one layer of latents.
+    ``of_examples``: of a model that decodes the examples x, not their labels or codes. ``training``: it also looks at ``some`` training
+    examples, evenly spaced and as many as the split has, or at ``all`` training and validation examples. ``examples``: how many the split
+    must have. ``of_one_layer``: the estimator that says the same of one layer of latents.
     """
 
     labels: bool = False
     likelihood: bool = True
+    of_examples: bool = False
     helper: str | None = None
     training: Literal["none", "some", "all"] = "none"
     examples: int = 1

@@ -3,6 +3,8 @@
 For each point, the distance to its k-th neighbour in the joint space (maximum norm) says how far to look in each space alone:
 I = mean of psi(k_i) + log N - psi(n_x,i + 1) - psi(n_z,i + 1), with k_i the number of exact ties where that distance is zero. The
 paper prints logarithms for the last two; its code has psi, without which a few neighbours among independent values give -0.05 nats.
+Where distances are whole numbers, as between one-hot codes, points tie at others than zero, too. These are counted in the same way, all
+of them: of k neighbours that were picked from among them none would be found strictly nearer, which would read as information.
 Needs scipy. An estimate without a side: it is biased towards zero where the information or the dimension is large.
 """
 
@@ -36,13 +38,13 @@ def mixed_ksg_terms(x: ArrayLike, z: ArrayLike, neighbours: int = 5) -> NDArray[
         raise UserError(f"mixed_ksg: {neighbours} neighbours among {n} points; give at least 1 and fewer than the points")
     joint = np.concatenate([first, second], 1)
     tree = cKDTree(joint)
-    radius = tree.query(joint, k=neighbours + 1, p=np.inf)[0][:, -1]
-    # Ties are points at distance zero; otherwise points strictly within the k-th neighbour's distance are counted.
-    tied = radius == 0
-    reach = np.where(tied, 1e-15, np.nextafter(radius, 0))
+    radius, further = tree.query(joint, k=neighbours + 2, p=np.inf)[0][:, -2:].T
+    # All points up to a distance at which they tie are counted; otherwise those strictly within the k-th neighbour's.
+    tied = (radius == 0) | (radius == further)
+    reach = np.where(tied, radius * (1 + 1e-12) + 1e-15, np.nextafter(radius, 0))
     k = np.full(n, neighbours, dtype=np.float64)
     if tied.any():
-        k[tied] = tree.query_ball_point(joint[tied], 1e-15, p=np.inf, return_length=True) - 1
+        k[tied] = tree.query_ball_point(joint[tied], reach[tied], p=np.inf, return_length=True) - 1
     within = [cKDTree(part).query_ball_point(part, reach, p=np.inf, return_length=True) for part in (first, second)]
     # The counts take in the point itself: n_x + 1 of the formula is the count.
     terms: NDArray[np.float64] = digamma(k) + np.log(n) - digamma(within[0]) - digamma(within[1])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
-from ratelab.core.estimator import Estimator
+from ratelab.core.estimator import Estimator, Needs
 from ratelab.core.model import Model
 from ratelab.estimators.latent_paths import enough, thinned
 
@@ -20,6 +20,8 @@ class Gathered(Estimator):
 
     With ``every`` 1 each batch is worked on as it comes, with the noise that it would have drawn without waiting.
     """
+
+    needs = Needs(of_examples=True)
 
     def __init__(self, every: int) -> None:
         self.every = every

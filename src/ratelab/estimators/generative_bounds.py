@@ -40,7 +40,7 @@ class GenerativeBounds(Estimator):
     """
 
     references = (Reference(A18, "App. C, D.6"),)
-    needs = Needs(helper="density", training="some")
+    needs = Needs(of_examples=True, helper="density", training="some")
 
     def __init__(self, q: DensityOfData, *, density: str = RECIPE) -> None:
         self.q = q
@@ -50,7 +50,7 @@ class GenerativeBounds(Estimator):
     def check(self, model: Model, seen: Pass) -> None:
         check_likelihood(seen, "generative-bounds")
         assert seen.decoder is not None
-        if model.target != "x" or not seen.decoder.normalised or not seen.decoder.mass:
+        if not seen.decoder.normalised or not seen.decoder.mass:
             raise UserError(
                 "estimator 'generative-bounds' compares probabilities of discrete examples with q(x), and this model"
                 " gives none; leave it out"

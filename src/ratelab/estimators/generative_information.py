@@ -23,7 +23,7 @@ class GenerativeInformation(Estimator):
     """
 
     references = (Reference(A18, "App. C"),)
-    needs = Needs(likelihood=False)
+    needs = Needs(likelihood=False, of_examples=True)
 
     def __init__(self) -> None:
         self.gained = Column()

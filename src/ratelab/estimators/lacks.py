@@ -25,9 +25,11 @@ def check_density(seen: Pass, name: str) -> None:
 
 
 def check_continuous(seen: Pass, name: str) -> None:
-    """:class:`UserError` where latents cannot be moved by the gradient of log d(x|z) m(z)."""
+    """:class:`UserError` where there are no latents that the gradient of log d(x|z) m(z) can move."""
     check_likelihood(seen, name)
     check_sampled(seen, name)
+    if not represented(seen):
+        raise UserError(f"estimator '{name}' moves latents, and this model has none; leave it out")
     if any(isinstance(layer.marginal, OneHot) for layer in represented(seen)):
         raise UserError(f"estimator '{name}' moves latents continuously, and these are categorical; use 'iwae'")
 

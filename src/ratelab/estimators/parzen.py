@@ -14,8 +14,10 @@ from pydantic import Field
 from torch import Tensor
 
 from ratelab.core.batch import Batch, Noise
+from ratelab.core.errors import UserError
 from ratelab.core.estimator import Estimator, Needs, Result
 from ratelab.core.model import Model
+from ratelab.core.passes import Pass
 from ratelab.core.reference import C19, PARZEN62, Reference
 from ratelab.estimators.averages import Column, mean_of
 
@@ -31,7 +33,7 @@ class ParzenWindow(Estimator):
     """
 
     references = (Reference(C19, "Table I"), Reference(PARZEN62))
-    needs = Needs(likelihood=False)
+    needs = Needs(likelihood=False, of_examples=True)
 
     def __init__(
         self,
@@ -41,6 +43,10 @@ class ParzenWindow(Estimator):
     ) -> None:
         self.samples, self.sigmas = samples, sigmas
         self.scores = Column()
+
+    def check(self, model: Model, seen: Pass) -> None:
+        if not model.event_shape:
+            raise UserError("estimator 'parzen' takes distances between examples, and these are states; leave it out")
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         x = batch.x.flatten(1)

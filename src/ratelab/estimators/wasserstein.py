@@ -14,11 +14,9 @@ from pydantic import Field
 
 from ratelab.core.batch import Batch, Noise
 from ratelab.core.critic import Critic
-from ratelab.core.errors import UserError
 from ratelab.core.estimate import Estimate
 from ratelab.core.estimator import Estimator, Needs, Result
 from ratelab.core.model import Model
-from ratelab.core.passes import Pass
 from ratelab.core.reference import DANIHELKA17, R18, Reference
 from ratelab.core.table import Node
 from ratelab.core.units import COUNT
@@ -37,7 +35,7 @@ class WassersteinCritic(Estimator):
     """
 
     references = (Reference(R18, "App. I"), Reference(DANIHELKA17))
-    needs = Needs(likelihood=False, helper="critic of samples", training="some", examples=2)
+    needs = Needs(likelihood=False, of_examples=True, helper="critic of samples", training="some", examples=2)
 
     def __init__(
         self,
@@ -58,12 +56,6 @@ class WassersteinCritic(Estimator):
         model = {"name": "sample-critic", "network": node["network"]}
         objective = {"name": "wasserstein", "penalty": node["penalty"]}
         return sections(model, objective, {"betas": [0.5, 0.9]}, node, examples)
-
-    def check(self, model: Model, seen: Pass) -> None:
-        if model.target != "x":
-            raise UserError(
-                "estimator 'wasserstein' compares examples with draws of them, and this model makes none; leave it out"
-            )
 
     def observe(self, model: Model, batch: Batch, noise: Noise) -> None:
         self.on_examples.add(self.critic.score(batch.x))

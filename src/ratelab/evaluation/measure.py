@@ -64,6 +64,9 @@ def check_estimators(
             needs = ESTIMATORS[node["name"]].target.needs  # type: ignore[attr-defined]
             if needs.labels and loader.y is None:
                 raise UserError(f"estimator '{node['name']}' needs labels, and '{dataset.name}' has none; leave it out")
+            if needs.of_examples and model.target != "x":
+                other = "labels" if model.target == "y" else "codes of another run"
+                raise UserError(f"estimator '{node['name']}' is of examples, and this model decodes {other}; leave it out")
             _check_enough(f"'{node['name']}'", needs.examples, dataset, splits)  # before a helper is trained
             estimator = built(node, model, helper)
             _check_enough(f"'{node['name']}' with these options", estimator.needs.examples, dataset, splits)

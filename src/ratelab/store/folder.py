@@ -14,7 +14,7 @@ from ratelab.store.documents import read_provenance, read_recipe, read_results
 from ratelab.store.files import make_folder, write_file, write_json
 from ratelab.store.lock import held, owned
 from ratelab.store.log import Row, append_row, flush_log, keep_epochs, last_row, read_rows
-from ratelab.store.tensors import read_npz, read_safetensors, write_npz
+from ratelab.store.tensors import read_npz, read_safetensors, sealed, write_npz
 
 RUN_ID = re.compile(r"[0-9a-f]{12}")
 _PICTURE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -32,6 +32,10 @@ class RunFolder:
             raise UserError(f"'{path.name}' is no run id (12 hexadecimal digits)")
         self.path, self.id = path, path.name
         self._again = f"delete the folder {path} and train the run again"
+        self._anew = (
+            f"delete {path / 'results.json'} and give the run's train command again: the trained model is evaluated again, without"
+            " what 'ratelab evaluate' added"
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -82,7 +86,7 @@ class RunFolder:
     def write_checkpoint(self, blob: bytes) -> None:
         """Replace the training state; the log's rows reach the disk before it."""
         flush_log(self.path / "log.jsonl")
-        write_file(self.path / "checkpoint.safetensors", blob)
+        write_file(self.path / "checkpoint.safetensors", sealed(blob))
 
     def has_checkpoint(self) -> bool:
         return (self.path / "checkpoint.safetensors").is_file()
@@ -91,7 +95,7 @@ class RunFolder:
         return read_safetensors(self.path / "checkpoint.safetensors", self._again)
 
     def write_weights(self, blob: bytes) -> None:
-        write_file(self.path / "model.safetensors", blob)
+        write_file(self.path / "model.safetensors", sealed(blob))
 
     def weights(self) -> bytes:
         return read_safetensors(self.path / "model.safetensors", self._again)
@@ -102,14 +106,14 @@ class RunFolder:
     def results(self) -> dict[str, Any] | None:
         """The content of ``results.json``, or None while the run has none."""
         path = self.path / "results.json"
-        return read_results(path, f"delete {path} and the run is evaluated again") if path.is_file() else None
+        return read_results(path, self._anew) if path.is_file() else None
 
     def write_per_example(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         write_npz(self.path / "per_example.npz", arrays)
 
     def per_example(self) -> dict[str, NDArray[np.generic]]:
         path = self.path / "per_example.npz"
-        return read_npz(path, f"delete {self.path / 'results.json'} and the run is evaluated again")
+        return read_npz(path, self._anew)
 
     def write_arrays(self, name: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Keep what a figure was computed from as ``arrays/NAME.npz``; names are those of pictures."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ratelab.store.files import make_folder, read_json, write_file, write_json
 from ratelab.store.lock import owned
-from ratelab.store.tensors import read_safetensors
+from ratelab.store.tensors import read_safetensors, sealed
 
 FOLDER = "stacks"
 
@@ -39,7 +39,7 @@ class StackFolder:
         make_folder(self.path)
         if not (self.path / "members.json").is_file():
             write_json(self.path / "members.json", {"members": list(self.members)})
-        write_file(self._checkpoint, blob)
+        write_file(self._checkpoint, sealed(blob))
 
     def has_checkpoint(self) -> bool:
         """Some members are still to be trained."""

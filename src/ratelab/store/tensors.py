@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ratelab.core.errors import UserError
 from ratelab.store.files import read_file, write_file
 
+_METADATA, _SEAL = "__metadata__", "crc32"
 _NO_ARRAYS = (
     ValueError,
     OSError,
@@ -27,7 +28,7 @@ _NO_ARRAYS = (
 
 
 def read_safetensors(path: Path, advice: str) -> bytes:
-    """The bytes of a safetensors file; :class:`UserError` with ``advice`` where it is missing, cut short or none."""
+    """The bytes of a safetensors file; :class:`UserError` with ``advice`` where it is missing, cut short, altered or none."""
     blob = read_file(path, advice)
     problem = damage(blob)
     if problem:
@@ -35,8 +36,18 @@ def read_safetensors(path: Path, advice: str) -> bytes:
     return blob
 
 
+def sealed(blob: bytes) -> bytes:
+    """Safetensors bytes whose header also says the checksum of their data, by which :func:`damage` knows a byte that has changed."""
+    start = 8 + int.from_bytes(blob[:8], "little")
+    header, data = json.loads(blob[8:start]), blob[start:]
+    header.setdefault(_METADATA, {})[_SEAL] = _checksum(data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the data stay aligned
+    return len(text).to_bytes(8, "little") + text + data
+
+
 def damage(blob: bytes) -> str | None:
-    """What is wrong with safetensors bytes: header and length must agree. None where they do.
+    """What is wrong with safetensors bytes: header and length must agree, and the checksum where there is one. None where they do.
 
     >>> damage(b"123")
     'cut short'
@@ -44,13 +55,20 @@ def damage(blob: bytes) -> str | None:
     length = int.from_bytes(blob[:8], "little")
     if len(blob) < 8 or len(blob) < 8 + length:
         return "cut short"
+    data = memoryview(blob)[8 + length :]
     try:
         header = json.loads(blob[8 : 8 + length])
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        size = max(ends, default=0)
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != _METADATA]
+        size, seal = max(ends, default=0), header.get(_METADATA, {}).get(_SEAL)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return "no safetensors header"
-    return None if len(blob) - 8 - length == size else "cut short"
+    if len(data) != size:
+        return "cut short"
+    return None if seal in (None, _checksum(data)) else "altered: its checksum does not fit"
+
+
+def _checksum(data: bytes | memoryview) -> str:
+    return f"{zlib.crc32(data):08x}"
 
 
 def write_npz(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
