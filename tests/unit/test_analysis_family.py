@@ -27,6 +27,11 @@ def test_labels_hold_only_what_differs() -> None:
     assert families([_recipe(MODELS[0]), _recipe(MODELS[4])], [1, 1]) == ["vae, latent dim 8", "vae, latent dim 16"]
 
 
+def test_no_hidden_layers_are_none() -> None:
+    models = [{"name": "vae", "hidden": hidden} for hidden in ([], [64])]
+    assert families([_recipe(model) for model in models], [1, 1]) == ["vae, hidden none", "vae, hidden 64"]
+
+
 def test_a_detail_that_follows_from_another_is_left_out() -> None:
     small, large = ({"name": "vae", "decoder": {"name": n, "width": w}} for n, w in (("mlp", 10), ("conv", 20)))
     assert families([_recipe(small), _recipe(large)], [1, 1]) == ["vae, mlp", "vae, conv"]

@@ -205,6 +205,8 @@ def test_real_bits_stand_in_the_report_beside_the_nominal_ones_of_the_same_examp
     (folder / "results.json").write_text(json.dumps(before))
     assert main(["compress", folder.name, own, "-o", out, *store]) == 0
     assert json.loads((folder / "results.json").read_text()) == before, "other examples say nothing of the run's"
+    assert main(["compress", folder.name, own, "-n", "4", "-o", out, *store]) == 2
+    assert "--count: there are 3 examples; give no more" in capsys.readouterr().err
     assert main(["compress", folder.name, "-n", "30", "-o", out, *store]) == 0
     told = capsys.readouterr().out
     noted = json.loads((folder / "results.json").read_text())

@@ -107,7 +107,9 @@ def _word(key: str, value: Any, bare: bool) -> str:
         return ""
     if isinstance(value, bool):
         return title if value else f"no {title}"
-    text = "-".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, tuple):
+        value = "-".join(map(str, value)) or "none"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if bare else f"{title} {text}"
 
 

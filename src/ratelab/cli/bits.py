@@ -59,6 +59,8 @@ def compress_command(
     x = examples(trained.dataset, "test") if images is None else read_examples(images, trained.dataset)
     if count is not None and count < 1:
         raise UserError(f"--count: {count} is too few; give at least 1")
+    if count is not None and count > len(x):
+        raise UserError(f"--count: there are {len(x)} examples; give no more than that")
     levels = (x[:count] * (codec.levels - 1)).round().astype("uint8")
     if not len(levels):
         raise UserError(f"{images}: no examples; give at least 1")

@@ -117,8 +117,9 @@ class Helpers:
         except UserError as error:
             raise UserError(f"estimator '{node['name']}': {error}") from None
         if results["status"] != "done":
+            advice = "ask for it with a lower lr" if results["status"] == "diverged" else "look at it first"
             raise UserError(
-                f"estimator '{node['name']}': its helper, run {results['run']}, ended as {results['status']}; look at it first"
+                f"estimator '{node['name']}': its helper, run {results['run']}, ended as {results['status']}; {advice}"
             )
         folder = self.store.run(results["run"])
         seconds = folder.provenance().get("seconds", {}).get("training")
