@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,9 @@ def test_code_in_a_saved_file_is_never_run(tmp_path: Path, monkeypatch: pytest.M
         ({"reconstruction_loss": "l1"}, "is no likelihood that is known"),
         ({"latent_dim": 4}, "not those of a VAE with pythae's default networks"),
         ({"input_dim": None}, "names no input_dim"),
+        ({"latent_dim": True}, "names no input_dim and latent_dim"),
+        ({"latent_dim": 10**12}, "too large for the weights"),
+        ({"input_dim": [10**9, 10**9]}, "too large for the weights"),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path: Path, changes: dict, says: str) -> None:
@@ -119,3 +123,44 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
     (tmp_path / "model_config.json").write_text("{")
     with pytest.raises(UserError, match="no JSON"):
         read_pythae(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda value: value.to_sparse(), "'encoder.embedding.weight' is no dense tensor"),
+        (lambda value: 3, "'encoder.embedding.weight' is no dense tensor"),
+        (lambda value: value + 1j, "'encoder.embedding.weight' is torch.complex64"),
+        (lambda value: value.to(torch.int8), "'encoder.embedding.weight' is torch.int8"),
+        (lambda value: value * torch.nan, "'encoder.embedding.weight' holds NaN or infinity"),
+        (lambda value: value.double() + 1e300, "'encoder.embedding.weight' holds NaN or infinity"),
+    ],
+)
+def test_weights_that_are_no_finite_floats_are_named(tmp_path: Path, change: Callable, says: str) -> None:
+    state = saved(tmp_path)
+    state["encoder.embedding.weight"] = change(state["encoder.embedding.weight"])
+    torch.save({"model_state_dict": state}, tmp_path / "model.pt")
+    with pytest.raises(UserError, match=says):
+        read_pythae(tmp_path)
+
+
+def test_a_flipped_byte_and_an_archive_of_something_else_are_said(tmp_path: Path) -> None:
+    saved(tmp_path)
+    blob = bytearray((tmp_path / "model.pt").read_bytes())
+    blob[len(blob) // 2] ^= 1
+    (tmp_path / "model.pt").write_bytes(blob)
+    with pytest.raises(UserError, match="it is damaged"):
+        read_pythae(tmp_path)
+    torch.save([1, 2], tmp_path / "model.pt")
+    with pytest.raises(UserError, match="no plain weights"):
+        read_pythae(tmp_path)
+
+
+def test_finite_weights_that_overflow_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = saved(tmp_path / "m")
+    state["decoder.layers.1.0.weight"] = torch.full((36, 512), 3e38)
+    torch.save({"model_state_dict": state}, tmp_path / "m" / "model.pt")
+    np.save(tmp_path / "x.npy", (np.random.default_rng(0).random((60, 6, 6)) < 0.5).astype(np.uint8))
+    data = f"{{name: array, path: {tmp_path / 'x.npy'}}}"
+    assert main(["evaluate", "--pythae", str(tmp_path / "m"), "--data", data]) == 2
+    assert "decoder: its log-density is NaN for some examples" in capsys.readouterr().err

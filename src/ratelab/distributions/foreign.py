@@ -26,7 +26,13 @@ class ForeignLaw(Law):
 
     @property
     def mean(self) -> Tensor:
-        return self.law.mean.reshape(*self.batch_shape, *self.event_shape)
+        try:
+            mean = self.law.mean
+        except NotImplementedError:
+            raise UserError(
+                f"a {type(self.law).__name__} law states no mean, which this estimator needs; leave it out"
+            ) from None
+        return mean.reshape(*self.batch_shape, *self.event_shape)
 
     def draw(self, noise: Noise, samples: int | None = None) -> Draw:
         lead = () if samples is None else (samples,)

@@ -70,3 +70,8 @@ def groups_of(size: int, states: int, where: str) -> int:
     if size % states:
         raise UserError(f"{where}: groups of {states} states do not fill latent_dim {size}; make it a multiple of {states}")
     return size // states
+
+
+def is_discrete(law: Law) -> bool:
+    """Whether there is nothing between the values of ``law``: one-hot draws, though their relaxed ones have a density, or masses."""
+    return law.mass or isinstance(law, OneHot)

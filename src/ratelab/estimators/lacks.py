@@ -3,7 +3,7 @@
 from ratelab.core.codes import Codes, represented
 from ratelab.core.errors import UserError
 from ratelab.core.passes import Pass
-from ratelab.distributions.one_hot import OneHot
+from ratelab.distributions.one_hot import is_discrete
 
 
 def check_likelihood(seen: Pass, name: str) -> None:
@@ -30,8 +30,8 @@ def check_continuous(seen: Pass, name: str) -> None:
     check_sampled(seen, name)
     if not represented(seen):
         raise UserError(f"estimator '{name}' moves latents, and this model has none; leave it out")
-    if any(isinstance(layer.marginal, OneHot) for layer in represented(seen)):
-        raise UserError(f"estimator '{name}' moves latents continuously, and these are categorical; use 'iwae'")
+    if any(is_discrete(layer.marginal) for layer in represented(seen)):
+        raise UserError(f"estimator '{name}' moves latents continuously, and these are discrete; use 'iwae'")
 
 
 def check_one_layer(seen: Pass, name: str) -> None:
