@@ -268,7 +268,7 @@ def test_what_a_model_lacks_is_said_in_one_line_before_anything_is_measured(name
         return line
 
     assert "enumerates" in refusal(*states_world())
-    assert ("categorical" in refusal(*build("vae, categorical"))) == (name != "iwae")
+    assert ("discrete" in refusal(*build("vae, categorical"))) == (name != "iwae")
     assert ("density of the encoder" in refusal(*build("vae, implicit"))) == (name == "iwae")
     assert ("several" in refusal(*build("hierarchy of two"))) == (name == "annealed-curve")
     if name in ("ais", "bidirectional"):
