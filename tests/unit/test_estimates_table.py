@@ -35,3 +35,11 @@ def test_the_table_says_of_how_many_examples() -> None:
     out = io.StringIO()
     Console(file=out, width=120).print(estimates_table({"estimates": {"iwae": Estimate(90.0, 1.0, 37, of="NLL").to_json()}}))
     assert out.getvalue().splitlines()[-1].split() == ["iwae", "90.00", "±", "1.00", "nats", "exact", "37", "NLL"]
+
+
+def test_an_unknown_value_says_why() -> None:
+    out = io.StringIO()
+    record = Estimate(math.nan, math.nan, 37, of="rate", why="the encoder has no density").to_json()
+    Console(file=out, width=120).print(estimates_table({"estimates": {"rate": record}}))
+    assert "unknown" in out.getvalue()
+    assert "rate: the encoder has no density" in out.getvalue()

@@ -1,5 +1,6 @@
 """Tables for people: the estimates of a run, the plane of a store."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,8 @@ def estimates_table(results: Mapping[str, Any]) -> Table:
             estimate = Estimate.from_json(entry)
             fine = estimate.unit == "bit/dim" or 0 < estimate.stderr < 0.005  # two digits would show such an error as none
             shown = measured(estimate, 4 if fine else 2)
-            made.add_row(name, shown, UNITS.get(estimate.unit, estimate.unit), estimate.bound, str(estimate.n), estimate.of)
+            of = f"{estimate.of}: {estimate.why}" if math.isnan(estimate.value) and estimate.why else estimate.of
+            made.add_row(name, shown, UNITS.get(estimate.unit, estimate.unit), estimate.bound, str(estimate.n), of)
     return made
 
 
