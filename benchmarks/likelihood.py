@@ -1,6 +1,7 @@
 """The importance-weighted likelihood with K = 5000 against the decoder's own matrix products, and against pythae's ``get_nll``.
 
     python benchmarks/likelihood.py            MLP 40-300-300-784, 20 binary images; prints samples per second and ratios
+    python benchmarks/likelihood.py --profile  our own time, operation by operation
 
 ``products``: the decoder's three products with their biases, on as many rows, a thousand at once. pythae 0.1.2 is compared where it is
 installed (see pythae_speed.py), by the work of one sample: its own number of samples is not the one asked for, and its sign is another.
@@ -15,6 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from ratelab.core.batch import Batch, LiveNoise
 from ratelab.core.dataset import Dataset, Split, Support
@@ -102,11 +104,23 @@ def theirs(x: torch.Tensor) -> Callable[[], None] | None:
     return None
 
 
+def print_shares(run: Callable[[], object]) -> None:
+    """The operations on which ``run`` spends its time, each with its share."""
+    run()
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        run()
+    found = sorted(seen.key_averages(), key=lambda each: -each.self_cpu_time_total)
+    total = sum(each.self_cpu_time_total for each in found)
+    for each in found[:15]:
+        print(f"{each.key:28} {100 * each.self_cpu_time_total / total:5.1f} %")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--images", type=int, default=20)
+    parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
@@ -115,6 +129,9 @@ def main() -> None:
     split = Split(data)
     model = MODELS.build(MODELS.resolve(NODE, "model"), Dataset("noise", Support.BINARY, split, split, split)).eval()
     x = torch.as_tensor(data, dtype=torch.float32)
+    if arguments.profile:
+        print_shares(ours(model, x))
+        return
     work = arguments.images * SAMPLES
     sides = {"products": products(work), "ours": ours(model, x)}
     other = theirs(x)

@@ -1,6 +1,7 @@
 """KL(q(z) || m(z)) by Monte Carlo over all codes, against broadcasting and against the matrix product it needs.
 
     python benchmarks/marginal_kl.py        60 000 codes, 64 latents, 1000 draws; prints times, ratios, and the float32 error
+    python benchmarks/marginal_kl.py --profile   our own time, operation by operation
 
 ``broadcast`` forms (draws, codes, latents) differences ten draws at a time, on 30 draws, and is scaled up; ``product`` is the product
 (1000, 128) by (128, 60 000) alone, in the same blocks; ``log-sum-exp`` takes torch's logsumexp of blocks of that product.
@@ -16,6 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from likelihood import print_shares
 from ratelab.divergences.mixture_density import COLUMNS, ROWS, log_sum_others
 from ratelab.runs.memory import keep_freed_memory
 
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--keep-memory", action="store_true")
+    parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     if arguments.keep_memory:
         keep_freed_memory()
@@ -65,6 +68,9 @@ def main() -> None:
         "log-sum-exp": lambda: plain(rows, weights, bias),
         "broadcast": lambda: broadcast(z[:FEW], loc, log_scale),
     }
+    if arguments.profile:
+        print_shares(sides["ours"])
+        return
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(arguments.repeats):
         for name, run in sides.items():

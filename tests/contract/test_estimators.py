@@ -220,5 +220,7 @@ def test_what_is_of_examples_is_refused_for_models_of_labels_before_a_critic_is_
 
     model, dataset = build("bottleneck")
     nodes = [ESTIMATORS.resolve(name, "estimators") for name in ("ais", "parzen", "wasserstein", "generative-information")]
-    for name, line in check_estimators(model, dataset, nodes, train).items():
-        assert line == f"estimator '{name}' is of examples, and this model decodes labels; leave it out"
+    assert check_estimators(model, dataset, nodes, train) == {
+        node["name"]: f"estimator '{node['name']}' is of examples, and this model decodes labels; leave it out"
+        for node in nodes
+    }

@@ -51,10 +51,15 @@ def write_picture(path: Path, images: Floats, columns: int, dataset: Dataset) ->
     write_file(path, png(to_unit(images, dataset), columns))
 
 
-def examples(dataset: Dataset, which: str, count: int | None = None) -> Floats:
-    """The first ``count`` examples of a split (all by default), as a model sees them; grey training images are drawn once."""
+def check_count(count: int | None) -> None:
+    """:class:`UserError` for fewer than one example."""
     if count is not None and count < 1:
         raise UserError(f"--count: {count} is too few; give at least 1")
+
+
+def examples(dataset: Dataset, which: str, count: int | None = None) -> Floats:
+    """The first ``count`` examples of a split (all by default), as a model sees them; grey training images are drawn once."""
+    check_count(count)
     split: Split = getattr(dataset, which)
     if dataset.resampled and which == "train":
         from ratelab.data.binarise import drawn

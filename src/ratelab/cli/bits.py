@@ -46,7 +46,7 @@ def compress_command(
     What the run's own test examples take is noted in its results, beside D + R of the
     same examples, and 'ratelab report' shows both.
     """
-    from ratelab.cli.arrays import check_output, examples, read_examples
+    from ratelab.cli.arrays import check_count, check_output, examples, read_examples
     from ratelab.evaluation.bits_back import Codec, one_thread
     from ratelab.evaluation.bits_file import Compressed, digest
     from ratelab.store.files import write_file
@@ -57,8 +57,7 @@ def compress_command(
     trained = open_trained(run, store, "cpu", allow_code)
     codec = Codec(trained.model)
     x = examples(trained.dataset, "test") if images is None else read_examples(images, trained.dataset)
-    if count is not None and count < 1:
-        raise UserError(f"--count: {count} is too few; give at least 1")
+    check_count(count)
     if count is not None and count > len(x):
         raise UserError(f"--count: there are {len(x)} examples; give no more than that")
     levels = (x[:count] * (codec.levels - 1)).round().astype("uint8")
